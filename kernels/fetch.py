@@ -1,0 +1,62 @@
+"""How device functions read and write images: the working precision, and a fetch clamped to the frame.
+
+An image is the tuple (pointer to its first plane, height, width); planes follow each other. Its element type tells its
+precision: uint16 is 16-bit fixed point over 0..1, float32 is itself.
+"""
+
+from __future__ import annotations
+
+from .lang import jit, tl
+
+# One program works on one tile of one sample. Tiles start at the image's origin, so that a tile holds whole 16x16 codec
+# units, and a program's y is [TILE_ROWS, 1] and its x [1, TILE_COLUMNS], both clamped to the frame at the door.
+TILE_ROWS, TILE_COLUMNS = 16, 32
+
+
+@jit
+def widen(raw):
+    """Stored values to float32 in 0..1. 8-bit values k/255 are 257 k in 16 bits, exactly."""
+    if raw.dtype == tl.uint16:
+        return raw.to(tl.float32) * (1.0 / 65535.0)
+    elif raw.dtype == tl.uint8:
+        return (raw.to(tl.int32) * 257).to(tl.float32) * (1.0 / 65535.0)
+    else:
+        return raw.to(tl.float32)
+
+
+@jit
+def settle_value(v, FIXED: tl.constexpr):
+    """Clamp to 0..1 and round to the working precision."""
+    v = tl.minimum(tl.maximum(v, 0.0), 1.0)
+    if FIXED:
+        return tl.floor(v * 65535.0 + 0.5) * (1.0 / 65535.0)
+    else:
+        return v
+
+
+@jit
+def narrow(v, like):
+    """float32 in 0..1 to the type of what `like` points to, rounding halves up."""
+    if like.dtype.element_ty == tl.uint16:
+        return tl.floor(v * 65535.0 + 0.5).to(tl.int32).to(tl.uint16)
+    elif like.dtype.element_ty == tl.uint8:
+        return tl.floor(v * 255.0 + 0.5).to(tl.int32).to(tl.uint8)
+    else:
+        return v.to(like.dtype.element_ty)
+
+
+@jit
+def fetch(image, y, x):
+    """The three channels at (y, x), clamped to the frame; coordinates broadcast."""
+    pointer, height, width = image
+    at = tl.minimum(tl.maximum(y, 0), height - 1) * width + tl.minimum(tl.maximum(x, 0), width - 1)
+    plane = height * width
+    return widen(tl.load(pointer + at)), widen(tl.load(pointer + at + plane)), widen(tl.load(pointer + at + 2 * plane))
+
+
+@jit
+def fetch_plane(image, c, y, x):
+    """One channel at (y, x), clamped to the frame."""
+    pointer, height, width = image
+    at = tl.minimum(tl.maximum(y, 0), height - 1) * width + tl.minimum(tl.maximum(x, 0), width - 1)
+    return widen(tl.load(pointer + at + c * height * width))

@@ -1,0 +1,83 @@
+"""Reach: the launch that reads the canvas anywhere and writes the scratch (pixels, or sums); never the canvas."""
+
+from __future__ import annotations
+
+from .fetch import narrow, settle_value
+from .lang import jit, tl
+from .plan import N_INSTRUCTION, N_ITEM
+
+
+@jit
+def tile_of(items, item_of, height, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """This program's work item and its tile: y [ROWS, 1] and x [1, COLUMNS] clamped to the frame, and which lanes are inside."""
+    program = tl.program_id(0)
+    item = items + tl.load(item_of + program) * N_ITEM
+    tile = program - tl.load(item + 3)
+    wide = tl.load(item + 6)
+    top = (tl.load(item + 4) + tile // wide) * ROWS
+    left = (tl.load(item + 5) + tile % wide) * COLUMNS
+    y = top + tl.arange(0, ROWS)[:, None]
+    x = left + tl.arange(0, COLUMNS)[None, :]
+    inside = (y < height) & (x < width)
+    # Lanes outside the frame repeat the edge pixel through every op.
+    return item, tl.minimum(y, height - 1), tl.minimum(x, width - 1), inside, top, left
+
+
+@jit
+def scalars4(floats, at):
+    """The four parameters of an op."""
+    return tl.load(floats + at), tl.load(floats + at + 1), tl.load(floats + at + 2), tl.load(floats + at + 3)
+
+
+@jit
+def store3(base, at, plane, r, g, b, inside):
+    """Three channels to contiguous planes."""
+    tl.store(base + at, narrow(r, base), mask=inside)
+    tl.store(base + at + plane, narrow(g, base), mask=inside)
+    tl.store(base + at + 2 * plane, narrow(b, base), mask=inside)
+
+
+@jit
+def draws_of(ints, ids, n, slot):
+    """The opened random state of one slot of one sample: key, counter word 1, id low and high."""
+    key = tl.load(ints).to(tl.uint32, bitcast=True).to(tl.uint64) | (tl.load(ints + 1).to(tl.uint32, bitcast=True).to(tl.uint64) << 32)
+    low = tl.load(ids + 2 * n).to(tl.uint32, bitcast=True)
+    high = tl.load(ids + 2 * n + 1).to(tl.uint32, bitcast=True)
+    return key, slot << 20, low, high
+
+
+@jit(do_not_specialize=("positions", "height", "width"))
+def reach(
+    canvas,  # b 3 h w in the working precision
+    scratch,  # likewise
+    words,  # int64 sums, four per sample and slot
+    ints,  # the arena as int32
+    floats,  # the arena as float32
+    ids,  # id halves
+    instructions,
+    items,
+    item_of,
+    positions,  # instructions per sample
+    height,
+    width,
+    FIXED: tl.constexpr,  # 16-bit fixed point, else float32
+    ALIGNED: tl.constexpr,  # the width is a multiple of 16
+    POINTS: tl.constexpr,  # number of point ops: the codes of two-stroke ops follow them
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+    REACH,  # a tuple of device functions; never annotate it constexpr, or stale binaries are served
+):
+    """One stroke of one two-stroke op per work item."""
+    if ALIGNED:
+        width = tl.multiple_of(width, 16)
+    item, y, x, inside, top, left = tile_of(items, item_of, height, width, ROWS, COLUMNS)
+    n = tl.load(item)
+    step = instructions + (n * positions + tl.load(item + 1)) * N_INSTRUCTION
+    code = tl.load(step)
+    base = n.to(tl.int64) * 3 * height * width
+    theta = scalars4(floats, tl.load(step + 2))
+    rng = draws_of(ints, ids, n, tl.load(step + 1))
+    for i in tl.static_range(len(REACH)):
+        if code == POINTS + i:
+            r, g, b = REACH[i]((canvas + base, height, width), y, x, theta, floats + tl.load(step + 3), words + tl.load(step + 4), rng, inside)
+            store3(scratch + base, y * width + x, height * width, settle_value(r, FIXED), settle_value(g, FIXED), settle_value(b, FIXED), inside)

@@ -1,0 +1,142 @@
+"""Settle: the launch that reads the scratch anywhere but the canvas only at its own pixel, and writes that pixel.
+
+It finishes a two-stroke op, applies the masks, and goes on with any run of point ops in registers.
+"""
+
+from __future__ import annotations
+
+from .fetch import fetch, narrow, settle_value, widen
+from .lang import jit, tl
+from .plan import IS_BLEND, IS_SAVE, N_INSTRUCTION
+from .reach import draws_of, scalars4, store3, tile_of
+
+
+@jit
+def mix(own, new, m, FIXED: tl.constexpr):
+    """Clamp, blend exactly at both ends, round to the working precision."""
+    new = tl.minimum(tl.maximum(new, 0.0), 1.0)
+    return settle_value(tl.where(m == 0.0, own, tl.where(m == 1.0, new, own + m * (new - own))), FIXED)
+
+
+@jit
+def numbers16(floats, at):
+    """The numbers of one mask."""
+    a = floats + at
+    return (
+        tl.load(a), tl.load(a + 1), tl.load(a + 2), tl.load(a + 3), tl.load(a + 4), tl.load(a + 5), tl.load(a + 6), tl.load(a + 7),
+        tl.load(a + 8), tl.load(a + 9), tl.load(a + 10), tl.load(a + 11), tl.load(a + 12), tl.load(a + 13), tl.load(a + 14), tl.load(a + 15),
+    )  # fmt: skip
+
+
+@jit
+def weight_of(regions, begin, count, floats, maps, y, x, MASKS):
+    """The product of `count` masks; 1 where there is none."""
+    yc, xc = y.to(tl.float32) + 0.5, x.to(tl.float32) + 0.5
+    total = yc * 0.0 + xc * 0.0 + 1.0
+    for j in range(begin, begin + count):
+        family = tl.load(regions + 2 * j)
+        numbers = numbers16(floats, tl.load(regions + 2 * j + 1))
+        for f in tl.static_range(len(MASKS)):
+            if family == f:
+                total = total * MASKS[f](yc, xc, numbers, maps)
+    return total
+
+
+@jit
+def strided(n, y, x, s0, s2, s3):
+    """The offset of pixel (y, x) of channel 0 of sample n."""
+    return n.to(tl.int64) * s0 + y.to(tl.int64) * s2 + x.to(tl.int64) * s3
+
+
+@jit
+def leave(r, came, out, HALF: tl.constexpr):
+    """The value to store: as it came, if it is still the same in the working precision."""
+    new = narrow(r, out)
+    if HALF:
+        return tl.where(r == settle_value(widen(came), True), came, new)
+    else:
+        return new
+
+
+@jit(do_not_specialize=("positions", "samples", "height", "width", "s0", "s1", "s2", "s3", "o0", "o1", "o2", "o3"))
+def settle(
+    source,  # the images as they came, b 3 h w, any strides
+    out,  # the result, likewise
+    canvas,  # b 3 h w in the working precision
+    scratch,  # likewise
+    keep,  # depth b 3 h w: images before the chains under a mask
+    words,  # int64 sums, four per sample and slot
+    maps,  # k h w float32 mask maps
+    ints,  # the arena as int32
+    floats,  # the arena as float32
+    ids,  # id halves
+    instructions,
+    regions,  # (family, offset of its numbers) per mask
+    items,
+    item_of,
+    positions,  # instructions per sample
+    samples,
+    height,
+    width,
+    s0, s1, s2, s3,  # strides of source, in elements
+    o0, o1, o2, o3,  # strides of out
+    FIXED: tl.constexpr,  # 16-bit fixed point, else float32
+    HALF: tl.constexpr,  # source is float16 or bfloat16
+    DOOR: tl.constexpr,  # the first launch: reads the source, not the canvas
+    UNIT: tl.constexpr,  # neighbours in a row of source and out are neighbours in memory
+    ALIGNED: tl.constexpr,  # the width, and all other strides, are multiples of 16
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+    POINT,  # tuples of device functions; never annotate them constexpr, or stale binaries are served
+    SETTLE,
+    MASKS,
+):  # fmt: skip
+    """A run of instructions of one sample per work item."""
+    if UNIT:
+        s3, o3 = 1, 1
+    if ALIGNED:
+        width = tl.multiple_of(width, 16)
+        s0, s1, s2 = tl.multiple_of(s0, 16), tl.multiple_of(s1, 16), tl.multiple_of(s2, 16)
+        o0, o1, o2 = tl.multiple_of(o0, 16), tl.multiple_of(o1, 16), tl.multiple_of(o2, 16)
+    item, y, x, inside, top, left = tile_of(items, item_of, height, width, ROWS, COLUMNS)
+    n = tl.load(item)
+    plane = height * width
+    base = n.to(tl.int64) * 3 * plane
+    at = y * width + x
+    came = source + strided(n, y, x, s0, s2, s3)
+    if DOOR:
+        r, g, b = widen(tl.load(came)), widen(tl.load(came + s1)), widen(tl.load(came + 2 * s1))
+        if HALF:
+            r, g, b = settle_value(r, True), settle_value(g, True), settle_value(b, True)
+    else:
+        r, g, b = fetch((canvas + base, height, width), y, x)
+    for position in range(tl.load(item + 1), tl.load(item + 2)):
+        step = instructions + (n * positions + position) * N_INSTRUCTION
+        code = tl.load(step)
+        touched = (top < tl.load(step + 9)) & (top + ROWS > tl.load(step + 8)) & (left < tl.load(step + 11)) & (left + COLUMNS > tl.load(step + 10))
+        if (code != -1) & touched:
+            level = keep + (tl.load(step + 7).to(tl.int64) * samples * 3 * plane + base)
+            if code == IS_SAVE:
+                store3(level, at, plane, r, g, b, inside)
+            else:
+                m = weight_of(regions, tl.load(step + 5), tl.load(step + 6), floats, (maps, height, width), y, x, MASKS)
+                r1, g1, b1 = r, g, b
+                if code == IS_BLEND:
+                    r, g, b = fetch((level, height, width), y, x)
+                theta = scalars4(floats, tl.load(step + 2))
+                table = floats + tl.load(step + 3)
+                rng = draws_of(ints, ids, n, tl.load(step + 1))
+                for i in tl.static_range(len(POINT)):
+                    if code == i:
+                        r1, g1, b1 = POINT[i](r, g, b, theta, rng, (y << 16) | x)
+                for i in tl.static_range(len(SETTLE)):
+                    if code == len(POINT) + i:
+                        r1, g1, b1 = SETTLE[i]((scratch + base, height, width), y, x, r, g, b, theta, table, words + tl.load(step + 4), rng)
+                r, g, b = mix(r, r1, m, FIXED), mix(g, g1, m, FIXED), mix(b, b1, m, FIXED)
+    if tl.load(item + 7) != 0:
+        to = out + strided(n, y, x, o0, o2, o3)
+        tl.store(to, leave(r, tl.load(came), out, HALF), mask=inside)
+        tl.store(to + o1, leave(g, tl.load(came + s1), out, HALF), mask=inside)
+        tl.store(to + 2 * o1, leave(b, tl.load(came + 2 * s1), out, HALF), mask=inside)
+    else:
+        store3(canvas + base, at, plane, r, g, b, inside)
