@@ -1,0 +1,187 @@
+"""What a parameter can be: a number, a range, or a distribution. Each turns one uniform in (0, 1) into one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from .errors import unknown
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Constant:
+    """Always the same number."""
+
+    value: float
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.value):
+            raise ValueError(f"value={self.value} is not a finite number.")
+
+    def draw(self, u: Array) -> Array:
+        return np.full(u.shape, self.value)
+
+    def bounds(self) -> tuple[float, float]:
+        return self.value, self.value
+
+    def to_dict(self) -> Any:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Uniform in [low, high]; a plain (low, high) tuple means the same."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.low) and np.isfinite(self.high) and self.low <= self.high):
+            raise ValueError(f"the range ({self.low}, {self.high}) must be two finite numbers, the lower first.")
+
+    def draw(self, u: Array) -> Array:
+        return self.low + (self.high - self.low) * u
+
+    def bounds(self) -> tuple[float, float]:
+        return self.low, self.high
+
+    def to_dict(self) -> Any:
+        return [self.low, self.high]
+
+
+@dataclass(frozen=True)
+class LogUniform:
+    """Uniform in the logarithm over [low, high], both positive."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not (0 < self.low <= self.high < np.inf):
+            raise ValueError(f"LogUniform({self.low}, {self.high}) needs 0 < low <= high.")
+
+    def draw(self, u: Array) -> Array:
+        log_low, log_high = np.log(self.low), np.log(self.high)
+        return np.clip(np.exp(log_low + (log_high - log_low) * u), self.low, self.high)
+
+    def bounds(self) -> tuple[float, float]:
+        return self.low, self.high
+
+    def to_dict(self) -> Any:
+        return {"LogUniform": [self.low, self.high]}
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Normal with this mean and standard deviation, truncated (not clipped) to [low, high], which default to ±3 std."""
+
+    mean: float
+    std: float
+    low: float | None = None
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        low, high = self.bounds()
+        if not (self.std > 0 and low < high):
+            raise ValueError(f"Normal(mean={self.mean}, std={self.std}, low={low}, high={high}) needs std > 0 and low < high.")
+
+    def draw(self, u: Array) -> Array:
+        low, high = self.bounds()
+        ends = torch.special.ndtr(torch.tensor([(low - self.mean) / self.std, (high - self.mean) / self.std], dtype=torch.float64))
+        inside = ends[0] + (ends[1] - ends[0]) * torch.from_numpy(np.ascontiguousarray(u))
+        return np.clip(self.mean + self.std * torch.special.ndtri(inside).numpy(), low, high)
+
+    def bounds(self) -> tuple[float, float]:
+        low = self.mean - 3 * self.std if self.low is None else self.low
+        high = self.mean + 3 * self.std if self.high is None else self.high
+        return low, high
+
+    def to_dict(self) -> Any:
+        return {"Normal": {"mean": self.mean, "std": self.std, "low": self.bounds()[0], "high": self.bounds()[1]}}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of `values`, with the given (unnormalised) weights, equal by default. Values are numbers, or names of options."""
+
+    values: tuple[Any, ...]
+    weights: tuple[float, ...] | None = None
+
+    def __init__(self, values: Sequence[Any], weights: Sequence[float] | None = None) -> None:
+        object.__setattr__(self, "values", tuple(values))
+        object.__setattr__(self, "weights", None if weights is None else tuple(float(w) for w in weights))
+        if not self.values:
+            raise ValueError("Choice needs at least one value.")
+        if self.weights is not None and (len(self.weights) != len(self.values) or min(self.weights) < 0 or sum(self.weights) <= 0):
+            raise ValueError(f"Choice weights={self.weights} must be {len(self.values)} non-negative numbers, not all zero.")
+
+    def pick(self, u: Array) -> Array:
+        """The index of the chosen value."""
+        weights = np.ones(len(self.values)) if self.weights is None else np.asarray(self.weights)
+        edges = np.cumsum(weights) / weights.sum()
+        return np.minimum(np.searchsorted(edges, u, side="right"), len(weights) - 1)
+
+    def draw(self, u: Array) -> Array:
+        return np.asarray(self.values, dtype=np.float64)[self.pick(u)]
+
+    def bounds(self) -> tuple[float, float]:
+        return min(self.values), max(self.values)
+
+    def to_dict(self) -> Any:
+        return {"Choice": {"values": list(self.values), "weights": None if self.weights is None else list(self.weights)}}
+
+
+@dataclass(frozen=True)
+class Levels:
+    """A bank's table: the value at level 1, 2, … Fractional levels interpolate between neighbours."""
+
+    table: tuple[float, ...]
+
+    def __init__(self, *table: float) -> None:
+        object.__setattr__(self, "table", tuple(float(v) for v in table))
+        if not self.table:
+            raise ValueError("Levels needs at least one value.")
+
+    def at(self, level: Array) -> Array:
+        return np.interp(level, np.arange(1, len(self.table) + 1), self.table)
+
+    def bounds(self) -> tuple[float, float]:
+        return min(self.table), max(self.table)
+
+    def to_dict(self) -> Any:
+        return {"Levels": list(self.table)}
+
+
+Distribution = Constant | Uniform | LogUniform | Normal | Choice
+
+
+def parse(argument: str, value: Any) -> Any:
+    """A distribution from what a user may write: a number, (low, high), or a distribution."""
+    if isinstance(value, (Constant, Uniform, LogUniform, Normal, Choice, Levels)):
+        return value
+    if isinstance(value, str):
+        return Choice((value,))
+    if isinstance(value, (int, float, np.number)) and not isinstance(value, bool):
+        return Constant(float(value))
+    if isinstance(value, (tuple, list)) and len(value) == 2:
+        return Uniform(float(value[0]), float(value[1]))
+    if isinstance(value, Mapping) and len(value) == 1:
+        return _from_dict(argument, value)
+    raise TypeError(f"{argument}={value!r} is not understood; accepted: a number, (low, high), LogUniform, Normal, Choice or Levels.")
+
+
+def _from_dict(argument: str, value: Mapping[str, Any]) -> Any:
+    ((kind, content),) = value.items()
+    if kind == "LogUniform":
+        return LogUniform(*content)
+    if kind == "Levels":
+        return Levels(*content)
+    if kind in ("Normal", "Choice"):
+        return {"Normal": Normal, "Choice": Choice}[kind](**content)
+    raise ValueError(f"{argument}: " + unknown("distribution", kind, ("LogUniform", "Normal", "Choice", "Levels")))

@@ -1,0 +1,274 @@
+"""What a degradation is: typed parameters, a torch twin, and device functions. Each op is one file in `degrade/ops`."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+
+from .distributions import Array, Choice, Levels, Uniform, parse
+from .errors import outside, unknown
+
+MAX_PARAMETERS = 4
+
+Theta = tuple[torch.Tensor, ...]  # one tensor (n, 1, 1, 1) per parameter, float32
+
+
+@dataclass(frozen=True)
+class Param:
+    """One parameter of an op.
+
+    low, high   the accepted range
+    neutral     the value at severity 0
+    harsh       the value at severity 1; a pair (down, up) for a signed parameter
+    unit        what the number counts
+    default     what is drawn when nothing is given; by default the span from neutral to harsh
+    integer     drawn values are rounded
+    choices     names, for a parameter that is an option; its number is the index
+    """
+
+    low: float = 0.0
+    high: float = 0.0
+    neutral: float = 0.0
+    harsh: float | tuple[float, float] = 0.0
+    unit: str = ""
+    default: Any = None
+    integer: bool = False
+    choices: tuple[str, ...] | None = None
+
+    def check(self, argument: str, distribution: Any) -> Any:
+        """The distribution, if all it can draw is accepted. Options become indices."""
+        if self.choices is not None:
+            values = distribution.values if isinstance(distribution, Choice) else (distribution,)
+            for value in values:
+                if value not in self.choices:
+                    raise ValueError(unknown(f"{argument} value", value, self.choices))
+            return distribution
+        if isinstance(distribution, Choice) and any(isinstance(v, str) for v in distribution.values):
+            raise TypeError(f"{argument}={distribution.values!r} must be numbers; accepted: {self.low:g} to {self.high:g} {self.unit}.")
+        for bound in distribution.bounds():
+            if not self.low <= bound <= self.high:
+                raise ValueError(outside(argument, f"{bound:g}", self.low, self.high, self.unit))
+        return distribution
+
+    def at(self, severity: Array, up: Array) -> Array:
+        """The value at a severity in [0, 1]; `up` says which way a signed parameter goes."""
+        down, rise = self.harsh if isinstance(self.harsh, tuple) else (self.harsh, self.harsh)
+        return self.neutral + severity * (np.where(up, rise, down) - self.neutral)
+
+    def severity(self, value: Array) -> Array:
+        """The inverse of `at`, limited to [0, 1]."""
+        down, up = self.harsh if isinstance(self.harsh, tuple) else (self.harsh, self.harsh)
+        away = value - self.neutral
+        span = np.where(away * (up - self.neutral) >= 0, up - self.neutral, down - self.neutral)
+        return np.clip(away / span, 0.0, 1.0)
+
+    def spread(self) -> Any:
+        """What is drawn when the user gives nothing."""
+        if self.default is not None:
+            return parse("default", self.default)
+        ends = self.harsh if isinstance(self.harsh, tuple) else (self.harsh, self.neutral)
+        return Uniform(float(min(ends)), float(max(ends)))
+
+
+class Context(NamedTuple):
+    """What a twin may use beside the image and the parameters."""
+
+    rng: Any  # .uniform4() -> four tensors (n, h, w) in (0, 1), the numbers the device draws
+    table: torch.Tensor  # (n, length) float32: the rows of `tables(theta)`, on the image's device
+    round: Callable[[torch.Tensor], torch.Tensor]  # clamp and round to the working precision, at a pass boundary
+
+
+class Draw(NamedTuple):
+    """What an op drew for n samples."""
+
+    theta: Array  # (n, MAX_PARAMETERS) float32, unused ones 0
+    severity: Array  # (n,) float32
+    level: Array  # (n,) float32, NaN where no level was asked for
+    active: Array  # (n,) bool: severity 0 leaves the slot empty
+
+
+class Op:
+    """A degradation, and a leaf of a recipe.
+
+    An instance holds how each parameter is drawn; the class holds what the op is. The first parameter is the one that
+    `severity` moves.
+
+    Args:
+        p: probability that the op is applied, else its slot stays empty.
+        severity: a number or distribution in [0, 1] in place of the first parameter; 0 is the identity.
+        level: a number or distribution of levels, from 1, for parameters given as `Levels`.
+        direction: "up", "down" or "both", which way `severity` moves a signed parameter.
+        **parameters: a number, (low, high), or a distribution for each parameter.
+
+    Raises:
+        ValueError, TypeError: an unknown name or a value outside its range, naming what is accepted.
+    """
+
+    name: ClassVar[str]
+    group: ClassVar[str]
+    caption: ClassVar[str]
+    parameters: ClassVar[dict[str, Param]]
+    twin: ClassVar[Callable[[torch.Tensor, Theta, Context], torch.Tensor]]
+    kind: ClassVar[str]
+    tolerance: ClassVar[float] = 0.0  # largest difference between device and twin on the 0..1 scale
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.parameters = {k: v for k, v in vars(cls).items() if isinstance(v, Param)}
+        if not cls.parameters:
+            return  # an abstract kind
+        if len(cls.parameters) > MAX_PARAMETERS:
+            raise TypeError(f"{cls.__name__} has {len(cls.parameters)} parameters; accepted: at most {MAX_PARAMETERS}.")
+        cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        cls.group = (["", *cls.__module__.split(".")])[-2] or "other"  # the folder
+        cls.caption = (inspect.getmodule(cls).__doc__ or cls.__doc__ or "").strip().split("\n")[0]  # type: ignore[union-attr]
+        cls.__signature__ = _signature(cls.parameters)  # type: ignore[attr-defined]
+
+    def __init__(self, *first: Any, p: float = 1.0, severity: Any = None, level: Any = None, direction: str = "both", **given: Any) -> None:
+        names = list(self.parameters)
+        if len(first) > 1:
+            raise TypeError(f"{type(self).__name__} takes one positional argument, {names[0]}; {len(first)} were given.")
+        if first:
+            if names[0] in given:
+                raise TypeError(f"{names[0]} was given twice.")
+            given[names[0]] = first[0]
+        for name in given:
+            if name not in names:
+                raise TypeError(unknown(f"{type(self).__name__} parameter", name, [*names, "p", "severity", "level", "direction"]))
+        if severity is not None and names[0] in given:
+            raise TypeError(f"{type(self).__name__}: give {names[0]}= or severity=, not both.")
+        self.p = probability("p", p)
+        self.values = {n: q.check(n, parse(n, given[n]) if n in given else q.spread()) for n, q in self.parameters.items()}
+        self.severity = None if severity is None else Param(0.0, 1.0).check("severity", parse("severity", severity))
+        self.level = self._level(level)
+        if direction not in ("up", "down", "both"):
+            raise ValueError(unknown("direction", direction, ("up", "down", "both")))
+        self.direction = direction
+
+    def _level(self, level: Any) -> Any:
+        tables = [len(v.table) for v in self.values.values() if isinstance(v, Levels)]
+        if not tables:
+            if level is not None:
+                raise ValueError(
+                    f"level={level!r} needs a table of levels; give a parameter as Levels(...), or take the op from a bank: "
+                    f"degrade.banks.kadid10k().single({self.name!r}, level={level!r})."
+                )
+            return None
+        return Param(1.0, float(min(tables))).check("level", parse("level", level) if level is not None else Choice(range(1, min(tables) + 1)))
+
+    @property
+    def draws(self) -> int:
+        """How many uniforms one draw takes: severity, direction, level, then one per parameter."""
+        return 3 + len(self.parameters)
+
+    def draw(self, u: Array) -> Draw:
+        """Parameters for n samples from uniforms u: (n, draws)."""
+        n = len(u)
+        theta = np.zeros((n, MAX_PARAMETERS), dtype=np.float32)
+        level = self.level.draw(u[:, 2]) if self.level is not None else np.full(n, np.nan)
+        severity = self.severity.draw(u[:, 0]) if self.severity is not None else None
+        up = u[:, 1] < 0.5 if self.direction == "both" else np.full(n, self.direction == "up")
+        for i, (name, param) in enumerate(self.parameters.items()):
+            how = self.values[name]
+            if i == 0 and severity is not None:
+                value = param.at(severity, up)
+            elif isinstance(how, Levels):
+                value = how.at(level)
+            elif param.choices is not None:
+                value = np.asarray([param.choices.index(v) for v in how.values])[how.pick(u[:, 3 + i])]
+            else:
+                value = how.draw(u[:, 3 + i])
+            theta[:, i] = np.floor(value + 0.5) if param.integer else value
+        first = next(iter(self.parameters.values()))
+        if severity is None:
+            drawn, active = first.severity(theta[:, 0]), np.ones(n, dtype=bool)
+        else:
+            drawn, active = severity, severity > 0
+        return Draw(theta, drawn.astype(np.float32), level.astype(np.float32), active)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The arguments that build this op again."""
+        first = next(iter(self.parameters))
+        out: dict[str, Any] = {n: v.to_dict() for n, v in self.values.items() if not (n == first and self.severity is not None)}
+        for name, value in (("severity", self.severity), ("level", self.level)):
+            if value is not None:
+                out[name] = value.to_dict()
+        if self.direction != "both":
+            out["direction"] = self.direction
+        if self.p != 1.0:
+            out["p"] = self.p
+        return out
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v}' for k, v in self.to_dict().items())})"
+
+    # ---- hooks, vectorised over n samples; theta is (n, MAX_PARAMETERS) float32 on the host ------------------------------
+
+    @classmethod
+    def identity(cls, theta: Array) -> Array:
+        """Which parameters leave every image as it is: (n,) bool."""
+        first = next(iter(cls.parameters.values()))
+        return theta[:, 0] == np.float32(first.neutral)
+
+    @classmethod
+    def tables(cls, theta: Array) -> Array:
+        """A row of float32 numbers per sample (tap lists, quantisation tables) that twin and device share."""
+        return np.zeros((len(theta), 0), dtype=np.float32)
+
+    @classmethod
+    def describe(cls, theta: Array) -> dict[str, Any]:
+        """One sample's parameters by name, options as names, for people to read."""
+        out: dict[str, Any] = {}
+        for value, (name, param) in zip(theta, cls.parameters.items()):
+            out[name] = param.choices[int(value)] if param.choices else int(value) if param.integer else float(value)
+        return out
+
+
+class PointOp(Op):
+    """An op whose output at a pixel depends on that pixel alone.
+
+    `point(r, g, b, theta, rng, pixel)` takes and returns the three channels; theta is a tuple of scalars.
+    """
+
+    kind = "point"
+    point: ClassVar[Any]
+
+
+class TwoStrokeOp(Op):
+    """An op that reads neighbours or the whole image.
+
+    `reach(image, y, x, theta, table, words, rng, inside)` reads the image anywhere and returns three channels for the
+    scratch; `settle(scratch, y, x, r, g, b, theta, table, words, rng)` reads the scratch anywhere and the image's own
+    pixel (r, g, b), and returns the result. `words` points to four int64 sums per slot, zero at first.
+    """
+
+    kind = "two-stroke"
+    reach: ClassVar[Any]
+    settle: ClassVar[Any]
+    whole_frame: ClassVar[bool] = False  # reads a statistic of the whole image
+
+    @classmethod
+    def radius(cls, theta: Array) -> Array:
+        """How far from a pixel its output reads, in pixels: (n,) int."""
+        return np.zeros(len(theta), dtype=np.int64)
+
+
+def probability(argument: str, value: float) -> float:
+    """The value, if it is a probability."""
+    if not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
+        raise ValueError(f"{argument}={value!r} is not a probability; accepted: a number from 0 to 1.")
+    return float(value)
+
+
+def _signature(parameters: dict[str, Param]) -> inspect.Signature:
+    """What `help` and editors show."""
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    own = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD if i == 0 else keyword, default=None) for i, n in enumerate(parameters)]
+    common = {"severity": None, "level": None, "direction": "both", "p": 1.0}
+    return inspect.Signature([*own, *(inspect.Parameter(n, keyword, default=v) for n, v in common.items())])
