@@ -1,0 +1,148 @@
+"""What a mask family is: a shape drawn per sample as a few numbers, and the weight they give a pixel."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from degrade.distributions import Array, parse
+from degrade.errors import unknown
+from degrade.op import Param
+
+MAX_NUMBERS = 16
+
+Numbers = tuple[torch.Tensor, ...]  # MAX_NUMBERS tensors (n, 1, 1), float32
+
+
+class Mask:
+    """A family of soft masks with weights in [0, 1].
+
+    Args:
+        area: Σ weight / (h · w), as a fraction of the frame: a number, (low, high) or a distribution in [0.001, 1].
+        feather: full width of the soft ramp, from weight 0 to weight 1, as a fraction of √(h · w); it is capped where the
+            region is too small for it, so that the peak stays 1.
+        **shape: the family's own parameters.
+
+    Raises:
+        ValueError, TypeError: an unknown name or a value outside its range, naming what is accepted.
+    """
+
+    name: ClassVar[str]
+    caption: ClassVar[str]
+    parameters: ClassVar[dict[str, Param]]
+    bank: torch.Tensor | None = None  # stored maps (k, h, w), for families that read a tensor; numbers[:, 0] is the row
+    shape_draws: ClassVar[int] = 0  # uniforms the family takes beside one per parameter
+    weight: ClassVar[Callable[..., torch.Tensor]]
+    device: ClassVar[Any]
+
+    area = Param(0.001, 1.0, unit="of the frame", default=(0.05, 0.4))
+    feather = Param(0.0, 2.0, unit="of √(h·w)", default=(0.02, 0.2))
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        common = {"area": Mask.area, "feather": Mask.feather}
+        cls.parameters = {**common, **{k: v for c in reversed(cls.__mro__) for k, v in vars(c).items() if isinstance(v, Param)}}
+        cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        cls.caption = (inspect.getmodule(cls).__doc__ or "").strip().split("\n")[0]  # type: ignore[union-attr]
+
+    def __init__(self, **given: Any) -> None:
+        for name in given:
+            if name not in self.parameters:
+                raise TypeError(unknown(f"{type(self).__name__} parameter", name, self.parameters))
+        self.values = {n: q.check(n, parse(n, given[n]) if n in given else q.spread()) for n, q in self.parameters.items()}
+
+    @property
+    def draws(self) -> int:
+        """How many uniforms one draw takes."""
+        return len(self.values) + self.shape_draws
+
+    def draw(self, u: Array, height: int, width: int) -> Array:
+        """The numbers of n masks, (n, MAX_NUMBERS) float32, from uniforms u: (n, draws)."""
+        drawn = {name: how.draw(u[:, i]) for i, (name, how) in enumerate(self.values.items())}
+        numbers = np.zeros((len(u), MAX_NUMBERS), dtype=np.float32)
+        solved = self.solve(u[:, len(self.values) :], height, width, **drawn)
+        numbers[:, : solved.shape[1]] = solved
+        return numbers
+
+    def solve(self, u: Array, height: int, width: int, **drawn: Array) -> Array:
+        """Numbers (n, k ≤ MAX_NUMBERS) whose mask has the drawn area: in closed form or by a table, never by rendering."""
+        raise NotImplementedError
+
+    @classmethod
+    def support(cls, numbers: Array, height: int, width: int) -> Array:
+        """Rectangles (n, 4) int64, y0 y1 x0 x1 with open ends, outside which the weight is exactly 0."""
+        return np.tile(np.asarray([0, height, 0, width], dtype=np.int64), (len(numbers), 1))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The arguments that build this mask again."""
+        return {n: v.to_dict() for n, v in self.values.items()}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v}' for k, v in self.to_dict().items())})"
+
+
+# A family also has, as static methods,
+#
+#   weight(y, x, numbers, maps)    the twin. y: (h, 1), x: (w,) float32 pixel centres (first pixel 0.5); numbers: a tuple of
+#                                  MAX_NUMBERS tensors (n, 1, 1); maps: (k, h, w) float32 or None. Returns (n, h, w).
+#   device(y, x, numbers, maps)    the device function. y: [rows, 1], x: [1, columns]; numbers: a tuple of scalars; maps: an
+#                                  image tuple (pointer, height, width) of float32 planes. Returns [rows, columns].
+#
+# Both use single additions, multiplications, div_rn and sqrt_rn only, so that areas agree bit for bit across backends.
+
+# ---- what the families share; each function works row by row, so that a sample never depends on its batch ---------------
+
+# The thinnest ramp, in pixels. At this width (tan πF = πF) the sum over pixel centres no longer depends on where between
+# two centres the edge lies, so the area of a hard-edged region is right on the grid: this is its anti-aliasing.
+EDGE = 1.43
+
+
+def place(u: Array, before: Array, after: Array, size: int) -> tuple[Array, Array]:
+    """Centres that leave `before` and `after` on their two sides within a frame axis, and whether they do.
+
+    They are uniform over the pixel centres that fit: a region's peak then falls on a pixel. Where none fits the region
+    overhangs both ends evenly.
+    """
+    first, last = np.ceil(before - 0.5), np.floor(size - after - 0.5)
+    fits = last >= first
+    middle = np.clip((before + size - after) * 0.5, 0.5, size - 0.5)
+    return np.where(fits, np.minimum(first + np.floor(u * (last - first + 1.0)), last) + 0.5, middle), fits
+
+
+def root(function: Callable[[Array], Array], target: Array, low: Array, high: Array, steps: int = 10) -> Array:
+    """Where an increasing function reaches its target between low and high, or the nearer end.
+
+    Secants alternate with halvings: the first converge fast, the second always. The number of steps is fixed, so that a
+    row's result does not depend on the others.
+    """
+    below, above = function(low) - target, function(high) - target
+    at = low
+    for step in range(steps):
+        if step % 2:
+            at = 0.5 * (low + high)
+        else:
+            at = _secant(low, high, below, above)
+        value = function(at) - target
+        left = value < 0.0
+        low, below = np.where(left, at, low), np.where(left, value, below)
+        high, above = np.where(left, high, at), np.where(left, above, value)
+    return _secant(low, high, below, above)
+
+
+def _secant(low: Array, high: Array, below: Array, above: Array) -> Array:
+    span = above - below
+    return low + (high - low) * np.clip(-below / np.where(span > 0.0, span, 1.0), 0.0, 1.0)
+
+
+def box(y0: Array, y1: Array, x0: Array, x1: Array, height: int, width: int) -> Array:
+    """Integer rectangles that cover real-valued ones, limited to the frame."""
+    low = np.floor(np.stack([y0, x0], 1)).astype(np.int64)
+    high = np.ceil(np.stack([y1, x1], 1)).astype(np.int64)
+    frame = np.asarray([height, width])
+    low, high = np.clip(low, 0, frame), np.clip(high, 0, frame)
+    return np.stack([low[:, 0], high[:, 0], low[:, 1], high[:, 1]], 1)
