@@ -1,0 +1,61 @@
+"""degrade: image degradations under soft masks, a different one for every image of a batch."""
+
+import os as _os
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
+# A bare checkout has `kernels/` beside the package, an installation inside it.
+if not _os.path.isdir(_os.path.join(__path__[0], "kernels")):
+    __path__.append(_os.path.dirname(__path__[0]))
+
+from . import banks, data, functional, masks
+from .distributions import Choice, Levels, LogUniform, Normal, Uniform
+from .labels import Labels
+from .loading import load
+from .op import Context, Op, Param, PointOp, TwoStrokeOp
+from .ops import REGISTRY, register
+from .pipeline import Pipeline, apply
+from .program import Program
+from .recipe import Compose, Local, OneOf, SomeOf
+from .stream import STREAM
+
+__version__ = "0.1.0"
+
+if _TYPE_CHECKING:
+
+    def __getattr__(name: str) -> _Any:
+        """The ops below; a type checker cannot see them."""
+
+
+# Every registered op is an attribute: degrade.GaussianBlur.
+globals().update({op.__name__: op for op in REGISTRY.values()})
+
+__all__ = [
+    "REGISTRY",
+    "STREAM",
+    "Choice",
+    "Compose",
+    "Context",
+    "Labels",
+    "Levels",
+    "Local",
+    "LogUniform",
+    "Normal",
+    "OneOf",
+    "Op",
+    "Param",
+    "Pipeline",
+    "PointOp",
+    "Program",
+    "SomeOf",
+    "TwoStrokeOp",
+    "Uniform",
+    "apply",
+    "banks",
+    "data",
+    "functional",
+    "load",
+    "masks",
+    "register",
+    *(op.__name__ for op in REGISTRY.values()),
+]

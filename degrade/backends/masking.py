@@ -1,0 +1,76 @@
+"""Masks of a program as tensors, by the twins."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from degrade.distributions import Array
+from degrade.masks import find
+from degrade.program import CALL_MASK, Program
+
+
+def resolve_maps(program: Program, mask: torch.Tensor | None, device: torch.device) -> tuple[torch.Tensor | None, Array]:
+    """All maps the program reads as one (k, h, w) float32 tensor, and the masks' numbers with the rows filled in.
+
+    Args:
+        mask: b 1 h w, the mask given at the call, appended after the stored maps.
+    """
+    maps = [] if program.maps is None else [program.maps.to(device)]
+    numbers = program.numbers
+    if "from_tensor" in program.families:
+        waiting = (program.family == program.families.index("from_tensor")) & (numbers[..., 0] == CALL_MASK)
+        if waiting.any():
+            if mask is None:
+                raise ValueError("mask=None, but the pipeline holds masks.FromTensor() without a tensor; give mask= as b 1 h w at the call.")
+            rows = (len(maps[0]) if maps else 0) + np.arange(len(program), dtype=np.float32)
+            numbers = numbers.copy()
+            numbers[..., 0] = np.where(waiting, rows[:, None], numbers[..., 0])
+            maps.append(mask[:, 0].to(device=device, dtype=torch.float32))
+    return (torch.cat(maps) if len(maps) > 1 else maps[0] if maps else None), numbers
+
+
+class Masks:
+    """The weights of a program's regions, rendered for some samples at a time."""
+
+    def __init__(self, program: Program, mask: torch.Tensor | None, device: torch.device) -> None:
+        self.program = program
+        self.maps, self.numbers = resolve_maps(program, mask, device)
+        self.leaders = program.leaders()
+        self.device = device
+        height, width = program.size
+        self.y = torch.arange(height, device=device, dtype=torch.float32)[:, None] + 0.5
+        self.x = torch.arange(width, device=device, dtype=torch.float32) + 0.5
+
+    def region(self, region: int, rows: Array) -> torch.Tensor:
+        """Weights (n, h, w) of one region for rows in which it is used."""
+        out = torch.empty((len(rows), *self.program.size), device=self.device)
+        families = self.program.family[rows, region]
+        for family in np.unique(families):
+            here = np.flatnonzero(families == family)
+            drawn = torch.from_numpy(self.numbers[rows[here], region]).to(self.device)
+            numbers = tuple(drawn[:, i, None, None] for i in range(drawn.shape[1]))
+            weight = find(self.program.families[family]).weight(self.y, self.x, numbers, self.maps)
+            out[torch.from_numpy(here).to(self.device)] = weight
+        return out
+
+    def product(self, rows: Array, regions: Array) -> torch.Tensor:
+        """Weights (n, h, w): the product of the regions marked in `regions` (n, r), in the order of the recipe."""
+        total = torch.ones((len(rows), *self.program.size), device=self.device)
+        for region in np.flatnonzero(regions.any(0)).tolist():
+            inside = np.flatnonzero(regions[:, region])
+            at = torch.from_numpy(inside).to(self.device)
+            total[at] = total[at] * self.region(region, rows[inside])
+        return total
+
+
+def slot_weights(program: Program, mask: torch.Tensor | None = None) -> torch.Tensor:
+    """The effective weight of every slot, (b, s, h, w) float32 on the CPU: all masks around it; 0 where it is empty."""
+    masks = Masks(program, mask, torch.device("cpu"))
+    out = torch.zeros((len(program), program.slots, *program.size))
+    for slot in range(program.slots):
+        rows = np.flatnonzero(program.code[:, slot] >= 0)
+        if len(rows):
+            around = (program.family[rows] >= 0) & (program.first[rows] <= slot) & (program.last[rows] >= slot)
+            out[torch.from_numpy(rows), slot] = masks.product(rows, around)
+    return out

@@ -1,0 +1,177 @@
+"""The torch backend: a program run slot by slot with the twins. It is the meaning of a program."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+
+from degrade.distributions import Array
+from degrade.kernels import rng
+from degrade.op import Context, Op
+from degrade.ops import find
+from degrade.program import Program
+
+from .masking import Masks
+
+CHUNK_PIXELS = 1 << 19  # per call of a twin on the CPU: keeps its temporaries in the cache
+
+
+def to_canvas(x: torch.Tensor) -> torch.Tensor:
+    """Images of any accepted dtype as contiguous float32 at the working precision."""
+    if x.dtype == torch.float32:
+        return x.clone(memory_format=torch.contiguous_format)
+    if x.dtype == torch.uint8:
+        return (x.to(torch.int32) * 257).to(torch.float32).mul_(1.0 / 65535.0).contiguous()
+    return round_fixed(x.to(torch.float32)).contiguous()
+
+
+def from_canvas(canvas: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """The canvas in the dtype and memory format of x; a value that did not change leaves exactly as it came."""
+    if x.dtype == torch.float32:
+        out = canvas
+    elif x.dtype == torch.uint8:
+        out = torch.floor(canvas * 255.0 + 0.5).to(torch.uint8)
+    else:
+        out = torch.where(canvas == to_canvas(x), x, canvas.to(x.dtype))
+    like = torch.empty_like(x)
+    return out if like.stride() == out.stride() else like.copy_(out)
+
+
+def round_fixed(v: torch.Tensor) -> torch.Tensor:
+    """Clamp and round to 16-bit fixed point."""
+    return torch.floor(v.clamp(0.0, 1.0) * 65535.0 + 0.5) * (1.0 / 65535.0)
+
+
+def round_float(v: torch.Tensor) -> torch.Tensor:
+    """Clamp; float32 is its own precision."""
+    return v.clamp(0.0, 1.0)
+
+
+class Rng:
+    """The random numbers of one slot for some samples: what the device draws, to the bit."""
+
+    def __init__(self, key: int, ids: Array, slot: int, height: int, width: int, device: torch.device) -> None:
+        self.key, self.slot, self.device = key, slot, device
+        self.low, self.high = (torch.from_numpy(h).to(device)[:, None, None] for h in rng.halves(ids))
+        y = torch.arange(height, dtype=torch.int64, device=device)[:, None]
+        self.pixel = y << 16 | torch.arange(width, dtype=torch.int64, device=device)
+
+    def uniform4(self, draw: int = 0) -> tuple[torch.Tensor, ...]:
+        """Four tensors (n, h, w) in (0, 1)."""
+        stream = torch.full_like(self.low, rng.stream_word(self.slot, draw=draw))
+        words = rng.philox(self.key, self.pixel, stream, self.low, self.high)
+        return tuple(((w >> 9).to(torch.float32) + 0.5) * rng.UNIFORM_STEP for w in words)
+
+
+def blend(own: torch.Tensor, new: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """x + m · (f(x) − x), exactly x where m = 0 and exactly f(x) where m = 1. weight: (n, h, w)."""
+    m = weight[:, None]
+    return torch.where(m == 0.0, own, torch.where(m == 1.0, new, own + m * (new - own)))
+
+
+def execute(program: Program, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    """Apply a program to images b 3 h w of any accepted dtype."""
+    with torch.autocast(x.device.type, enabled=False):
+        return _Run(program, x, mask).result()
+
+
+class _Run:
+    """One execution: the canvas, and what the chains under a mask keep until their blend."""
+
+    def __init__(self, program: Program, x: torch.Tensor, mask: torch.Tensor | None) -> None:
+        self.program, self.x = program, x
+        self.round = round_float if x.dtype == torch.float32 else round_fixed
+        self.masks = Masks(program, mask, x.device)
+        self.canvas = to_canvas(x)
+        self.kept: dict[int, torch.Tensor] = {}
+        self.code = np.where(program.identity(), -1, program.code)
+        used = self.masks.leaders == np.arange(len(program.parent))
+        self.chains = used & (program.last > program.first)
+
+    def result(self) -> torch.Tensor:
+        for slot in range(self.program.slots):
+            for region in range(len(self.program.parent)):
+                self.keep(region, np.flatnonzero(self.chains[:, region] & (self.program.first[:, region] == slot)))
+            for code in range(len(self.program.ops)):
+                rows = np.flatnonzero(self.code[:, slot] == code)
+                for part in self.chunks(rows):
+                    self.apply(find(self.program.ops[code]), slot, part)
+            for region in reversed(range(len(self.program.parent))):
+                self.close(region, np.flatnonzero(self.chains[:, region] & (self.program.last[:, region] == slot)))
+        return from_canvas(self.canvas, self.x)
+
+    def chunks(self, rows: Array) -> list[Array]:
+        """Rows in pieces whose temporaries stay in the cache; a GPU takes them all at once."""
+        if not len(rows):
+            return []
+        pixels = self.program.size[0] * self.program.size[1]
+        size = max(1, CHUNK_PIXELS // pixels) if self.canvas.device.type == "cpu" else len(rows)
+        return [rows[i : i + size] for i in range(0, len(rows), size)]
+
+    def index(self, rows: Array) -> torch.Tensor:
+        return torch.from_numpy(rows).to(self.canvas.device)
+
+    def apply(self, op: type[Op], slot: int, rows: Array) -> None:
+        """One op in one slot, for the samples that have it there."""
+        at = self.index(rows)
+        own = self.canvas[at]
+        new = self.round_free(op, slot, rows, own).clamp(0.0, 1.0)
+        regions = (self.masks.leaders[rows] >= 0) & (self.program.first[rows] == slot) & (self.program.last[rows] == slot)
+        if regions.any():
+            new = blend(own, new, self.masks.product(rows, regions))
+        self.canvas[at] = self.round(new)
+
+    def round_free(self, op: type[Op], slot: int, rows: Array, own: torch.Tensor) -> torch.Tensor:
+        """f(x), before clamp and rounding."""
+        theta = self.program.theta[rows, slot]
+        values = tuple(torch.from_numpy(theta[:, i].copy()).to(own.device)[:, None, None, None] for i in range(theta.shape[1]))
+        if own.device.type == "cpu" and not own.requires_grad and cpu_path(op.name):
+            return op.cpu(own, values)  # type: ignore[attr-defined, no-any-return]
+        table = torch.from_numpy(op.tables(theta)).to(own.device)
+        draws = Rng(self.program.key, self.program.ids[rows], slot, *self.program.size, own.device)
+        return op.twin(own, values, Context(draws, table, self.round))
+
+    def keep(self, region: int, rows: Array) -> None:
+        """Remember the image before a chain."""
+        if len(rows):
+            self.kept[region] = self.kept.get(region, torch.empty_like(self.canvas))
+            self.kept[region][self.index(rows)] = self.canvas[self.index(rows)]
+
+    def close(self, region: int, rows: Array) -> None:
+        """Blend a chain against the image before it."""
+        if len(rows):
+            at = self.index(rows)
+            weight = self.masks.product(rows, self.masks.leaders[rows] == region)
+            self.canvas[at] = self.round(blend(self.kept[region][at], self.canvas[at], weight))
+
+
+@functools.cache
+def cpu_path(name: str) -> bool:
+    """Whether the op has a faster CPU path that equals its twin; checked once, with one warning if it does not."""
+    op = find(name)
+    path: Any = getattr(op, "cpu", None)
+    if path is None:
+        return False
+    first = next(iter(op.parameters.values()))
+    theta = np.zeros((4, 4), dtype=np.float32)
+    theta[:, 0] = np.linspace(first.low, first.high, 4).round()
+    for i, param in enumerate(list(op.parameters.values())[1:], start=1):
+        theta[:, i] = np.arange(4) % len(param.choices) if param.choices else param.low
+    side = torch.arange(4 * 3 * 37 * 50, dtype=torch.int64)
+    probe = ((side * side * 2654435761 >> 7) % 256).reshape(4, 3, 37, 50).to(torch.uint8)
+    probe = (probe // 4 + (side % 50 * 4).reshape(probe.shape)).clamp(0, 255).to(torch.uint8)
+    x = to_canvas(probe)
+    values = tuple(torch.from_numpy(theta[:, i].copy())[:, None, None, None] for i in range(4))
+    try:
+        equal = torch.equal(path(x, values), op.twin(x, values, Context(None, torch.from_numpy(op.tables(theta)), round_fixed)))
+    except Exception as error:  # a codec library may be absent or built without what is needed
+        equal, reason = False, f": {error}"
+    else:
+        reason = " (results differ)"
+    if not equal:
+        warnings.warn(f"{op.name}: the CPU codec of this machine is not used{reason}; the slower torch twin is.", stacklevel=2)
+    return equal

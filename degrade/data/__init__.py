@@ -1,0 +1,5 @@
+"""Degradations where images are loaded."""
+
+from .indexed import Indexed
+
+__all__ = ["Indexed"]

@@ -1,0 +1,99 @@
+"""Recipes as plain data and as YAML files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from . import masks
+from .errors import unknown
+from .op import Op
+from .ops import REGISTRY, find
+from .program import write_whole
+from .recipe import Combinator, Compose, Local, Node, OneOf, SomeOf
+from .stream import STREAM, check_stream
+
+COMBINATORS: dict[str, Any] = {kind.__name__: kind for kind in (Compose, OneOf, SomeOf, Local)}
+
+
+def node_to_dict(node: Node) -> dict[str, Any]:
+    """One node as {class name: arguments}."""
+    if isinstance(node, Op):
+        return {type(node).__name__: node.to_dict()}
+    if isinstance(node, Local):
+        mask = {type(node.mask).__name__: node.mask.to_dict()}
+        return {"Local": {"child": node_to_dict(node.children[0]), "mask": mask, **node.options()}}
+    return {type(node).__name__: {"children": [node_to_dict(c) for c in node.children], **node.options()}}
+
+
+def node_from_dict(data: Any) -> Node:
+    """The inverse of `node_to_dict`.
+
+    Raises:
+        ValueError, TypeError: an unknown op, key or value, naming the nearest valid one.
+    """
+    kind, arguments = _single(data, "recipe")
+    if kind not in COMBINATORS:
+        names = [op.__name__ for op in REGISTRY.values()]
+        if kind not in names:
+            raise ValueError(unknown("recipe key", kind, [*names, *COMBINATORS]))
+        return find(kind)(**arguments)
+    if kind == "Local":
+        _only(kind, arguments, ("child", "mask", "p"), ("child", "mask"))
+        family, numbers = _single(arguments["mask"], "mask")
+        return Local(node_from_dict(arguments["child"]), masks.find(family)(**numbers), **{k: v for k, v in arguments.items() if k == "p"})
+    allowed = {"Compose": ("children", "p"), "OneOf": ("children", "weights", "p"), "SomeOf": ("children", "n", "weights", "order", "p")}[kind]
+    _only(kind, arguments, allowed, ("children",))
+    children = [node_from_dict(c) for c in arguments["children"]]
+    return COMBINATORS[kind](*children, **{k: v for k, v in arguments.items() if k != "children"})
+
+
+def _single(data: Any, what: str) -> tuple[str, dict[str, Any]]:
+    if not isinstance(data, dict) or len(data) != 1:
+        raise ValueError(
+            f"{what} entry {data!r} is not understood; accepted: one name with its arguments, e.g. {{GaussianBlur: {{sigma: [0.5, 5]}}}}."
+        )
+    ((kind, arguments),) = data.items()
+    if arguments is not None and not isinstance(arguments, dict):
+        raise ValueError(f"{what} entry {kind} has arguments {arguments!r}; accepted: a mapping of names to values.")
+    return str(kind), arguments or {}
+
+
+def _only(kind: str, given: dict[str, Any], allowed: tuple[str, ...], needed: tuple[str, ...]) -> None:
+    for key in given:
+        if key not in allowed:
+            raise ValueError(unknown(f"{kind} key", key, allowed))
+    for key in needed:
+        if key not in given:
+            raise ValueError(f"{kind} lacks {key!r}; accepted keys: {', '.join(allowed)}.")
+
+
+def save_recipe(path: str | os.PathLike[str], recipe: Node, seed: int) -> None:
+    """Write a recipe and its seed as YAML; the file appears whole or not at all."""
+    import yaml
+
+    data = {"degrade": "pipeline", "stream": STREAM, "seed": seed, "recipe": node_to_dict(recipe)}
+    write_whole(path, yaml.safe_dump(data, sort_keys=False))
+
+
+def load_recipe(path: str | os.PathLike[str]) -> tuple[Node, int]:
+    """Read what `save_recipe` wrote.
+
+    Raises:
+        ValueError: if it is not a pipeline file, is of another STREAM, or holds an unknown op or key.
+    """
+    import yaml
+
+    try:
+        data = yaml.safe_load(Path(path).read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"path={str(path)!r} is not YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(data, dict) or data.get("degrade") != "pipeline":
+        raise ValueError(f"path={str(path)!r} is not a degrade pipeline; accepted: what Pipeline.save wrote.")
+    check_stream(data.get("stream"), "pipeline file")
+    _only("pipeline file", data, ("degrade", "stream", "seed", "recipe"), ("recipe",))
+    return node_from_dict(data["recipe"]), int(data.get("seed", 0))
+
+
+__all__ = ["Combinator", "load_recipe", "node_from_dict", "node_to_dict", "save_recipe"]

@@ -1,0 +1,60 @@
+"""Who a sample is when nobody says: (rank, worker, call counter). And the epoch, shared with workers that already run."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import torch
+
+from .distributions import Array
+
+WORKERS = 1 << 10
+CALLS = 1 << 40
+
+
+class Calls:
+    """The epoch and one call counter per worker, in shared memory, so that forked and spawned workers see and keep them.
+
+    An id without a name is 1 << 62 | rank << 50 | worker slot << 40 | counter; slot 0 is the main process.
+    """
+
+    def __init__(self) -> None:
+        self._shared = torch.zeros(1 + WORKERS, dtype=torch.int64).share_memory_()
+
+    @property
+    def epoch(self) -> int:
+        return int(self._shared[0])
+
+    def set_epoch(self, epoch: int) -> None:
+        if not isinstance(epoch, (int, np.integer)) or not 0 <= epoch < 1 << 32:
+            raise ValueError(f"epoch={epoch!r} is not accepted; accepted: a whole number from 0 to 2**32 - 1.")
+        self._shared[0] = int(epoch)
+
+    def next(self, count: int) -> Array:
+        """Ids for `count` samples that no call, worker or rank repeats."""
+        info = torch.utils.data.get_worker_info()
+        slot = 0 if info is None else info.id + 1
+        if slot >= WORKERS:
+            raise ValueError(f"worker id {slot - 1} is out of range; accepted: at most {WORKERS - 1} workers without ids=.")
+        start = int(self._shared[1 + slot])
+        self._shared[1 + slot] = start + count
+        return (1 << 62 | rank() << 50 | slot << 40) + np.arange(start, start + count, dtype=np.int64) % CALLS
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        used = int(self._shared.nonzero().max()) + 1 if bool(self._shared.any()) else 1
+        return {"epoch": self.epoch, "calls": self._shared[1:used].tolist()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._shared.zero_()
+        self._shared[0] = state["epoch"]
+        self._shared[1 : 1 + len(state["calls"])] = torch.tensor(state["calls"], dtype=torch.int64)
+
+
+def rank() -> int:
+    """This process among those that train together."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return int(torch.distributed.get_rank())
+    return int(os.environ.get("RANK", 0))

@@ -1,0 +1,112 @@
+"""What comes in: images, masks and ids, checked once, with one sentence for what is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import torch
+
+from .distributions import Array
+from .errors import unknown
+
+DTYPES = (torch.uint8, torch.float16, torch.bfloat16, torch.float32)
+CHECKS = ("first", "always", "never")
+SLACK = 1e-3  # beyond 0..1: what rounding in float16 or a resize may leave
+LARGEST_SIDE = 1 << 16  # a pixel's coordinates share one 32-bit word
+
+
+class Images:
+    """Images as the engine wants them, b 3 h w, and the way back to the shape they came in."""
+
+    def __init__(self, x: torch.Tensor) -> None:
+        if not isinstance(x, torch.Tensor):
+            raise TypeError(
+                f"x is a {type(x).__name__}; accepted: a torch tensor b 3 h w or 3 h w (for PIL or NumPy images use degrade.data.Indexed)."
+            )
+        if x.dim() not in (3, 4) or x.shape[-3] not in (1, 3):
+            raise ValueError(f"x has shape {tuple(x.shape)}; accepted: b 3 h w or 3 h w, or one grey channel in place of three.")
+        if x.dtype not in DTYPES:
+            names = ", ".join(str(d).removeprefix("torch.") for d in DTYPES)
+            raise TypeError(f"x has dtype {str(x.dtype).removeprefix('torch.')}; accepted: {names}.")
+        if min(x.shape[-2:]) == 0 or max(x.shape[-2:]) >= LARGEST_SIDE:
+            raise ValueError(f"x has {x.shape[-2]}x{x.shape[-1]} pixels; accepted: 1 to {LARGEST_SIDE - 1} per side.")
+        self.single, self.grey = x.dim() == 3, x.shape[-3] == 1
+        x = x[None] if self.single else x
+        self.batch = x.expand(-1, 3, -1, -1) if self.grey else x
+
+    def back(self, y: torch.Tensor) -> torch.Tensor:
+        """The result in the shape the images came in: the first channel of grey ones, no batch where there was none."""
+        y = y[:, :1].contiguous() if self.grey else y
+        return y[0] if self.single else y
+
+
+def check_values(x: torch.Tensor) -> None:
+    """Refuse float images outside [0, 1]. Reads the data: on a GPU this waits for the device."""
+    if x.dtype == torch.uint8 or x.numel() == 0:
+        return
+    low, high = (float(v) for v in x.detach().aminmax())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ValueError("x holds NaN or infinite values; accepted: finite values in [0, 1].")
+    if low < -SLACK or high > 1.0 + SLACK:
+        hint = " Divide by 255, or pass uint8." if high > 2.0 and low >= 0.0 else " Degrade before normalising." if low < -SLACK else ""
+        raise ValueError(f"x holds values from {low:.4g} to {high:.4g}; accepted: float values in [0, 1].{hint}")
+
+
+def check_mask(mask: Any, batch: torch.Tensor, values: bool) -> torch.Tensor:
+    """A mask b 1 h w (or 1 h w for one image, or h w for all) as b 1 h w float32 on the images' device."""
+    if not isinstance(mask, torch.Tensor):
+        raise TypeError(f"mask is a {type(mask).__name__}; accepted: a torch tensor b 1 h w with values in [0, 1], or a mask family inside Local.")
+    wanted = (batch.shape[0], 1, *batch.shape[2:])
+    full = mask.reshape((1,) * (4 - mask.dim()) + tuple(mask.shape)) if mask.dim() <= 4 else mask
+    if full.dim() != 4 or full.shape[1] != 1 or full.shape[0] not in (1, wanted[0]) or full.shape[2:] != batch.shape[2:]:
+        raise ValueError(f"mask has shape {tuple(mask.shape)}; accepted: {wanted} (b 1 h w), to fit the images.")
+    if full.dtype == torch.uint8:
+        full = full.to(torch.float32) / 255.0
+    full = full.to(device=batch.device, dtype=torch.float32).expand(*wanted)
+    if values and full.numel():
+        low, high = (float(v) for v in full.detach().aminmax())
+        if not (low >= 0.0 and high <= 1.0):  # a NaN fails this too
+            raise ValueError(f"mask holds values from {low:.4g} to {high:.4g}; accepted: values in [0, 1].")
+    return full
+
+
+def check_ids(ids: Any, count: int, name: str = "ids") -> Array:
+    """Sample ids as (b,) int64 on the host."""
+    if isinstance(ids, torch.Tensor):
+        if ids.device.type != "cpu":
+            raise ValueError(
+                f"{name} is on {ids.device}; accepted: a host tensor, since drawing happens on the host. Keep the ids the loader gave, or use {name}.cpu()."
+            )
+        if ids.is_floating_point() or ids.dtype == torch.bool:
+            raise TypeError(f"{name} has dtype {str(ids.dtype).removeprefix('torch.')}; accepted: whole numbers (int64).")
+        ids = ids.numpy()
+    array = np.asarray(ids)
+    if array.size == 0:
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} has dtype {array.dtype}; accepted: whole numbers (int64).")
+    array = np.atleast_1d(array).astype(np.int64)
+    if array.shape != (count,):
+        raise ValueError(f"{name} has shape {array.shape}; accepted: ({count},), one id per image.")
+    return array
+
+
+def content_ids(x: torch.Tensor) -> Array:
+    """An id from each image's bytes: equal images draw equal degradations."""
+    if x.device.type != "cpu":
+        raise ValueError(f"ids='content' with images on {x.device} would wait for the device; accepted: images on the CPU, or ids= as whole numbers.")
+    raw = [image.contiguous().view(torch.uint8).numpy().tobytes() for image in x]
+    return np.asarray([int.from_bytes(hashlib.blake2b(r, digest_size=8).digest(), "little", signed=True) for r in raw], dtype=np.int64)
+
+
+def wants_check(check: str, first: bool, x: torch.Tensor) -> bool:
+    """Whether values are read now. The host's memory is read for free at every call; a device only as `check` says.
+
+    Raises:
+        ValueError: for an unknown word.
+    """
+    if check not in CHECKS:
+        raise ValueError(unknown("check", check, CHECKS))
+    return check == "always" or (check == "first" and first)

@@ -1,0 +1,195 @@
+"""Pipelines: a recipe with a seed, ready to degrade images."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from . import backends
+from .errors import unknown
+from .files import load_recipe, save_recipe
+from .identity import Calls
+from .inputs import CHECKS, Images, check_ids, check_mask, check_values, content_ids, wants_check
+from .kernels import rng
+from .labels import Labels
+from .op import Op
+from .program import Program
+from .recipe import Combinator, Node, Sheet, stacked_banks, uniforms
+
+
+class Pipeline(nn.Module):
+    """An immutable recipe of degradations, drawn anew for every sample from (seed, epoch, sample id).
+
+    Args:
+        recipe: an op, or Compose, OneOf, SomeOf, Local.
+        seed: a whole number; equal seeds draw equal degradations.
+        backend: "auto", "torch" or "triton".
+        check: when the values of images and masks are checked: "first" call, "always" or "never". On a GPU a check waits for the device.
+
+    A sample's result depends on (seed, epoch, sample id, recipe) alone: not on batch size, position, worker or rank.
+    Without `ids`, ids are (rank, worker, call counter): never repeated, but a weaker promise. `train()` and `eval()` change nothing.
+    """
+
+    def __init__(self, recipe: Node, seed: int = 0, backend: str = "auto", check: str = "first") -> None:
+        super().__init__()
+        if not isinstance(recipe, (Op, Combinator)):
+            raise TypeError(f"recipe={recipe!r} is not understood; accepted: an op such as GaussianBlur(), Compose, OneOf, SomeOf or Local.")
+        if backend not in backends.NAMES:
+            raise ValueError(unknown("backend", backend, backends.NAMES))
+        if check not in CHECKS:
+            raise ValueError(unknown("check", check, CHECKS))
+        if not isinstance(seed, (int, np.integer)) or not -(1 << 63) <= seed < 1 << 64:
+            raise ValueError(f"seed={seed!r} is not accepted; accepted: a whole number of at most 64 bits.")
+        self.recipe, self.seed, self.backend, self.check = recipe, int(seed), backend, check
+        self.calls = Calls()
+        self._maps = stacked_banks(recipe)
+        self._checked = False
+
+    # ---- drawing ---------------------------------------------------------------------------------------------------------
+
+    def sample(self, ids: Any, size: tuple[int, int], view: int = 0) -> Program:
+        """Draw what is done to each sample. Host only; no image is needed.
+
+        Args:
+            ids: (b,) sample ids, on the host.
+            size: (height, width) in pixels.
+            view: number of the view, from 0: another view draws other degradations.
+        """
+        count = len(ids) if hasattr(ids, "__len__") else 1
+        return self._draw(check_ids(ids, count), size, view, self.calls.epoch)
+
+    def _draw(self, ids: np.ndarray[Any, Any], size: tuple[int, int], view: int, epoch: int) -> Program:
+        key = rng.fold(self.seed, epoch, view)
+        height, width = (int(v) for v in size)
+        sheet = Sheet(self.recipe, self._uniforms(key, ids), height, width)
+        maps = self._maps
+        if maps is not None and maps.shape[1:] != (height, width):
+            raise ValueError(f"mask maps are {tuple(maps.shape[1:])} and the images {(height, width)}; accepted: equal height and width.")
+        return Program(
+            sheet.ops, sheet.families, (height, width), key, ids, sheet.code, sheet.theta, sheet.severity, sheet.level,
+            sheet.family, sheet.numbers, sheet.first, sheet.last, sheet.parent, maps,
+        )  # fmt: skip
+
+    def _uniforms(self, key: int, ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """All uniforms of a batch from one Philox call: (b, uniforms) float64 in (0, 1)."""
+        count = uniforms(self.recipe)
+        low, high = (h[:, None] for h in rng.halves(ids))
+        index = np.arange(-(-count // 4), dtype=np.int64)[None]
+        words = rng.philox(key, index, np.full((1, 1), rng.stream_word(rng.PARAMETER_SLOT), dtype=np.int64), low, high)
+        flat: np.ndarray[Any, Any] = np.stack(words, 2).reshape(len(ids), 4 * index.size)[:, :count]
+        return (flat + 0.5) * 2.0**-32
+
+    # ---- applying --------------------------------------------------------------------------------------------------------
+
+    def forward(
+        self, x: torch.Tensor, ids: Any = None, labels: bool = False, mask: torch.Tensor | None = None, view: int = 0, program_ids: Any = None
+    ) -> Any:
+        """Degrade images.
+
+        Args:
+            x: b 3 h w or 3 h w, uint8 in 0…255 or float in 0…1, gamma-encoded sRGB; one grey channel is accepted too.
+            ids: (b,) sample ids on the host, "content" to hash each image's bytes, or None for (rank, worker, call counter).
+            labels: also return `Labels`.
+            mask: b 1 h w in [0, 1], what `masks.FromTensor()` without a tensor reads.
+            view: number of the view, from 0.
+            program_ids: (b,) ids to draw the programs with, in place of `ids`: equal ones share one program between
+                images (noise stays each sample's own).
+
+        Returns:
+            y of the shape, dtype, device and memory format of x; with `labels`, the pair (y, labels).
+
+        Raises:
+            ValueError, TypeError: bad input, naming the argument, the value and what is accepted.
+        """
+        images = Images(x)
+        batch = images.batch
+        read = wants_check(self.check, not self._checked, batch)
+        if read:
+            check_values(batch)
+        if mask is not None:
+            mask = check_mask(mask, batch, read)
+        self._checked = True
+        own = self._ids(ids, batch)
+        drawn = own if program_ids is None else check_ids(program_ids, len(batch), "program_ids")
+        program = replace(self._draw(drawn, (batch.shape[2], batch.shape[3]), view, self.calls.epoch), ids=own)
+        y = images.back(run_checked(program, batch, mask, self.backend))
+        return (y, Labels(program, mask)) if labels else y
+
+    def _ids(self, ids: Any, batch: torch.Tensor) -> np.ndarray[Any, Any]:
+        if ids is None:
+            return self.calls.next(len(batch))
+        if isinstance(ids, str):
+            if ids != "content":
+                raise ValueError(f"ids={ids!r} is not accepted; accepted: (b,) whole numbers, 'content', or None.")
+            return content_ids(batch)
+        return check_ids(ids, len(batch))
+
+    # ---- state -----------------------------------------------------------------------------------------------------------
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw anew for another epoch. Written to shared memory, so workers that already run see it."""
+        self.calls.set_epoch(epoch)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return {"seed": self.seed, **self.calls.state()}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        self.seed = int(state["seed"])
+        self.calls.restore(state)
+
+    # ---- files -----------------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the recipe and the seed as YAML."""
+        save_recipe(path, self.recipe, self.seed)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], **options: Any) -> Pipeline:
+        """Read what `save` wrote; options are `backend` and `check`.
+
+        Raises:
+            ValueError: not a pipeline file, another STREAM, or an unknown op or key.
+        """
+        recipe, seed = load_recipe(path)
+        return cls(recipe, seed, **options)
+
+    def __repr__(self) -> str:
+        return f"Pipeline({self.recipe!r}, seed={self.seed})"
+
+
+def run_checked(program: Program, batch: torch.Tensor, mask: torch.Tensor | None, backend: str) -> torch.Tensor:
+    """Run a program on images b 3 h w that fit it; an empty batch comes back empty."""
+    if len(program) != len(batch):
+        raise ValueError(f"the program holds {len(program)} samples and x {len(batch)}; accepted: equal numbers.")
+    if program.size != tuple(batch.shape[2:]):
+        raise ValueError(
+            f"the program was drawn for images of {program.size[0]}x{program.size[1]} and x has {batch.shape[2]}x{batch.shape[3]}; accepted: equal sizes."
+        )
+    return backends.run(program, batch, mask, backend) if len(batch) else torch.empty_like(batch)
+
+
+def apply(program: Program, x: torch.Tensor, mask: torch.Tensor | None = None, backend: str = "auto", check: str = "first") -> torch.Tensor:
+    """Replay a program on images.
+
+    Args:
+        program: what `Pipeline.sample` drew or `Program.load` read, for as many images of this size.
+        x: b 3 h w or 3 h w, uint8 or float in 0…1.
+        mask: b 1 h w, where the pipeline holds `masks.FromTensor()` without a tensor.
+        backend: "auto", "torch" or "triton".
+        check: "always" reads the values of images on any device, "first" those on the CPU, "never" none.
+
+    Raises:
+        ValueError, TypeError: bad input, naming the argument, the value and what is accepted.
+    """
+    images = Images(x)
+    read = wants_check(check, images.batch.device.type == "cpu", images.batch)
+    if read:
+        check_values(images.batch)
+    if mask is not None:
+        mask = check_mask(mask, images.batch, read)
+    return images.back(run_checked(program, images.batch, mask, backend))

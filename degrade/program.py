@@ -1,0 +1,244 @@
+"""Programs: what a pipeline drew for one batch, as plain arrays. Saved, replayed, compared, printed."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import zlib
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .distributions import Array
+from .masks.base import MAX_NUMBERS
+from .op import MAX_PARAMETERS
+from .ops import find
+from .stream import STREAM, check_stream
+
+CALL_MASK = -1  # in place of a map's row: the mask given at the call, at the sample's own position
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """What is done to each of b samples, in s slots, with r regions (one per `Local` of the recipe).
+
+    A region spans the slots first…last of a sample: its chain runs, then is blended once under the mask against the
+    image before it. Regions of equal span, one directly inside the other, multiply their masks.
+    """
+
+    ops: tuple[str, ...]  # vocabulary of `code`
+    families: tuple[str, ...]  # vocabulary of `family`
+    size: tuple[int, int]  # height, width the masks were drawn for, in pixels
+    key: int  # 64-bit Philox key, with seed, epoch and view folded in
+    ids: Array  # (b,) int64 sample ids
+    code: Array  # (b, s) int16, -1 where the slot is empty
+    theta: Array  # (b, s, 4) float32 parameters
+    severity: Array  # (b, s) float32 in 0..1
+    level: Array  # (b, s) float32, NaN where no level was drawn
+    family: Array  # (b, r) int16, -1 where the region is not used
+    numbers: Array  # (b, r, 16) float32, what the mask family drew
+    first: Array  # (b, r) int16
+    last: Array  # (b, r) int16
+    parent: Array  # (r,) int16, the region directly around each region, -1 for none
+    maps: torch.Tensor | None = None  # (k, h, w) float32 stored masks
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def slots(self) -> int:
+        return self.code.shape[1]
+
+    def identity(self) -> Array:
+        """Which slots hold parameters that change nothing: (b, s) bool."""
+        same = np.zeros(self.code.shape, dtype=bool)
+        for i, name in enumerate(self.ops):
+            here = self.code == i
+            same[here] = find(name).identity(self.theta[here])
+        return same
+
+    def leaders(self) -> Array:
+        """The outermost region of equal span around each region, (b, r) int; their masks multiply. -1 where unused."""
+        leader = np.tile(np.arange(len(self.parent)), (len(self), 1))
+        for region, parent in enumerate(self.parent):
+            if parent >= 0:
+                equal = (self.first[:, parent] == self.first[:, region]) & (self.last[:, parent] == self.last[:, region])
+                leader[:, region] = np.where(equal, leader[:, parent], leader[:, region])
+        return np.where(self.family >= 0, leader, -1)
+
+    def select(self, rows: Any) -> Program:
+        """The program of some samples: a slice, an index, a list or an array of indices."""
+        rows = np.arange(len(self))[rows]
+        rows = np.atleast_1d(rows)
+        per_sample = ("ids", "code", "theta", "severity", "level", "family", "numbers", "first", "last")
+        return replace(self, **{name: getattr(self, name)[rows] for name in per_sample})
+
+    __getitem__ = select
+
+    def equals(self, other: object) -> bool:
+        """Whether two programs are the same to the bit."""
+        return isinstance(other, Program) and all(_same(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+
+    # ---- for people ------------------------------------------------------------------------------------------------------
+
+    def describe(self, sample: int) -> str:
+        """One sample in one line, e.g. `gaussian_blur(sigma=2.1) in ellipse, then jpeg(quality=12, subsampling=4:2:0)`."""
+        parts = []
+        for slot in range(self.slots):
+            if self.code[sample, slot] < 0:
+                continue
+            name = self.ops[self.code[sample, slot]]
+            given = ", ".join(
+                f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in find(name).describe(self.theta[sample, slot]).items()
+            )
+            around = [self.families[f] for f, a, z in zip(self.family[sample], self.first[sample], self.last[sample]) if f >= 0 and a <= slot <= z]
+            parts.append(f"{name}({given})" + (f" in {' × '.join(around)}" if around else ""))
+        return ", then ".join(parts) or "nothing"
+
+    def __repr__(self) -> str:
+        head = f"Program of {len(self)} samples, {self.slots} slots, drawn for {self.size[0]}x{self.size[1]}, stream {STREAM}"
+        lines = [f"  id {self.ids[i]}: {self.describe(i)}" for i in range(min(len(self), 8))]
+        return "\n".join([head, *lines, *(["  …"] if len(self) > 8 else [])])
+
+    # ---- files -----------------------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, exact: floats are written so that they read back to the same bits."""
+        return {
+            "degrade": "program",
+            "stream": STREAM,
+            "size": list(self.size),
+            "key": self.key,
+            "parent": self.parent.tolist(),
+            "slots": self.slots,
+            "ops": list(self.ops),
+            "families": list(self.families),
+            "samples": [self._sample(i) for i in range(len(self))],
+            "maps": None if self.maps is None else pack(self.maps),
+        }
+
+    def _sample(self, i: int) -> dict[str, Any]:
+        slots = [
+            {
+                "slot": s,
+                "op": self.ops[self.code[i, s]],
+                "theta": self.theta[i, s].tolist(),
+                "severity": float(self.severity[i, s]),
+                "level": None if np.isnan(self.level[i, s]) else float(self.level[i, s]),
+            }
+            for s in np.flatnonzero(self.code[i] >= 0).tolist()
+        ]
+        regions = [
+            {
+                "region": r,
+                "mask": self.families[self.family[i, r]],
+                "first": int(self.first[i, r]),
+                "last": int(self.last[i, r]),
+                "numbers": self.numbers[i, r].tolist(),
+            }
+            for r in np.flatnonzero(self.family[i] >= 0).tolist()
+        ]
+        return {"id": int(self.ids[i]), "slots": slots, "regions": regions}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Program:
+        """The inverse of `to_dict`.
+
+        Raises:
+            ValueError: if it is not a program, is of another STREAM, or names an unknown op or mask.
+        """
+        if not isinstance(data, dict) or data.get("degrade") != "program":
+            raise ValueError("this file is not a degrade program; accepted: what Program.save wrote.")
+        check_stream(data.get("stream"), "program")
+        from .masks import find as find_mask
+
+        ops, families, samples = tuple(data["ops"]), tuple(data["families"]), data["samples"]
+        for name in ops:
+            find(name)
+        for name in families:
+            find_mask(name)
+        b, s, r = len(samples), int(data["slots"]), len(data["parent"])
+        out: dict[str, Any] = {
+            "code": np.full((b, s), -1, np.int16),
+            "theta": np.zeros((b, s, MAX_PARAMETERS), np.float32),
+            "severity": np.zeros((b, s), np.float32),
+            "level": np.full((b, s), np.nan, np.float32),
+            "family": np.full((b, r), -1, np.int16),
+            "numbers": np.zeros((b, r, MAX_NUMBERS), np.float32),
+            "first": np.full((b, r), -1, np.int16),
+            "last": np.full((b, r), -1, np.int16),
+        }
+        for i, sample in enumerate(samples):
+            for slot in sample["slots"]:
+                at = i, slot["slot"]
+                out["code"][at], out["theta"][at], out["severity"][at] = ops.index(slot["op"]), slot["theta"], slot["severity"]
+                out["level"][at] = np.nan if slot["level"] is None else slot["level"]
+            for region in sample["regions"]:
+                at = i, region["region"]
+                out["family"][at], out["numbers"][at] = families.index(region["mask"]), region["numbers"]
+                out["first"][at], out["last"][at] = region["first"], region["last"]
+        return cls(
+            ops=ops,
+            families=families,
+            size=(int(data["size"][0]), int(data["size"][1])),
+            key=int(data["key"]),
+            ids=np.asarray([sample["id"] for sample in samples], dtype=np.int64),
+            parent=np.asarray(data["parent"], dtype=np.int16),
+            maps=None if data["maps"] is None else unpack(data["maps"]),
+            **out,
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write JSON; the file appears whole or not at all."""
+        write_whole(path, json.dumps(self.to_dict(), indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Program:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: as `from_dict`. OSError: if the file cannot be read.
+        """
+        try:
+            data = json.loads(Path(path).read_text())
+        except json.JSONDecodeError as error:
+            raise ValueError(f"path={str(path)!r} is not a degrade program: {error}.") from None
+        return cls.from_dict(data)
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray):
+        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+    if isinstance(a, torch.Tensor):
+        return isinstance(b, torch.Tensor) and torch.equal(a, b)
+    return bool(a == b)
+
+
+def pack(tensor: torch.Tensor) -> dict[str, Any]:
+    """A float32 tensor as plain data."""
+    raw = np.ascontiguousarray(tensor.detach().cpu().numpy(), dtype="<f4").tobytes()
+    return {"shape": list(tensor.shape), "float32_zlib_base64": base64.b64encode(zlib.compress(raw)).decode()}
+
+
+def unpack(data: dict[str, Any]) -> torch.Tensor:
+    """The inverse of `pack`."""
+    raw = zlib.decompress(base64.b64decode(data["float32_zlib_base64"]))
+    return torch.from_numpy(np.frombuffer(raw, dtype="<f4").astype(np.float32).reshape(data["shape"]))
+
+
+def write_whole(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text file so that nothing half-written is ever seen under its name."""
+    path = Path(path)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        draft.write_text(text)
+        draft.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise OSError(f"path={str(path)!r} cannot be written: {error.strerror}.") from error
