@@ -1,0 +1,95 @@
+"""Ahead-of-time builds of the engine's kernels, with no GPU: registers, spills and shared memory for each target.
+
+Run as a script, since a process that interprets Triton cannot compile it:
+
+    python tests/build.py sm_90 jpeg,gaussian_noise uint8     one line of JSON per kernel
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+TARGETS = {"sm_80": ("cuda", 80, 32), "sm_90": ("cuda", 90, 32), "sm_100": ("cuda", 100, 32), "gfx942": ("hip", "gfx942", 64)}
+POINTERS = {"uint8": "*u8", "float16": "*fp16", "bfloat16": "*bf16", "float32": "*fp32"}
+
+
+def build(kernel, warps, target, dtype, constants, tuples):
+    """Compile one kernel for one target and read what the compiler says of it."""
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    canvas = "*fp32" if dtype == "float32" else "*u16"
+    pointers = dict(
+        source=POINTERS[dtype], out=POINTERS[dtype], canvas=canvas, scratch=canvas, keep=canvas, words="*i64", maps="*fp32", floats="*fp32"
+    )
+    pointers |= dict.fromkeys(("ints", "ids", "instructions", "regions", "items", "item_of"), "*i32")
+    signature, constexprs = {}, {}
+    for i, name in enumerate(kernel.arg_names):
+        if name in tuples:
+            signature[name] = ("constexpr",) * len(tuples[name])
+            constexprs |= {(i, j): f for j, f in enumerate(tuples[name])}
+        elif name in constants:
+            signature[name] = "constexpr"
+            constexprs[(i,)] = constants[name]
+        else:
+            signature[name] = pointers.get(name, "i32")
+    options = {"num_warps": warps, "enable_fp_fusion": False}
+    built = triton.compile(ASTSource(kernel, signature=signature, constexprs=constexprs), target=GPUTarget(*TARGETS[target]), options=options)
+    if TARGETS[target][0] == "hip":
+        text = built.asm["amdgcn"]
+        registers, spills = (int(re.search(rf"\.{key}:\s*(\d+)", text)[1]) for key in ("vgpr_count", "vgpr_spill_count"))
+    else:
+        with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+            file.write(built.asm["cubin"])
+            file.flush()
+            tool = Path(triton.__path__[0]) / "backends/nvidia/bin/cuobjdump"
+            usage = subprocess.run([tool, "-res-usage", file.name], capture_output=True, text=True, check=True).stdout
+        registers, spills = (int(re.search(rf"{key}:(\d+)", usage)[1]) for key in ("REG", "STACK"))
+    return dict(kernel=kernel.__name__, target=target, dtype=dtype, registers=registers, spills=spills, shared=built.metadata.shared)
+
+
+def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "blob", "from_tensor")):
+    """Both kernels for one set of ops."""
+    from degrade.kernels.fetch import TILE_COLUMNS, TILE_ROWS
+    from degrade.kernels.reach import reach
+    from degrade.kernels.settle import settle
+
+    from degrade.backends.engine import REACH_WARPS, SETTLE_WARPS
+    from degrade.masks import find as find_mask
+    from degrade.op import PointOp
+    from degrade.ops import find
+
+    ops = [find(name) for name in names]
+    points = tuple(op for op in ops if issubclass(op, PointOp))
+    strokes = tuple(op for op in ops if op not in points)
+    common = dict(FIXED=dtype != "float32", ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS)
+    tuples = dict(
+        POINT=tuple(op.point for op in points), SETTLE=tuple(op.settle for op in strokes), MASKS=tuple(find_mask(f).device for f in families)
+    )
+    rows = [
+        build(
+            settle,
+            SETTLE_WARPS,
+            target,
+            dtype,
+            {**common, "HALF": dtype in ("float16", "bfloat16"), "DOOR": door, "UNIT": True, "ALIGNED": True},
+            tuples,
+        )
+        for door in (True, False)
+    ]
+    if strokes:
+        rows.append(
+            build(reach, REACH_WARPS, target, dtype, {**common, "POINTS": len(points), "ALIGNED": True}, {"REACH": tuple(op.reach for op in strokes)})
+        )
+    return [dict(row, ops=list(names)) for row in rows]
+
+
+if __name__ == "__main__":
+    for line in report(sys.argv[1], sys.argv[2].split(",") if sys.argv[2] != "all" else __import__("degrade").REGISTRY, sys.argv[3]):
+        print(json.dumps(line))

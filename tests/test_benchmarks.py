@@ -1,0 +1,58 @@
+"""The benchmark runner on a toy setting: rows are whole, and a red check carries no time."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # benchmarks are run from a checkout and not installed
+
+pytest.importorskip("rich")
+pytest.importorskip("skimage")
+pytest.importorskip("PIL")
+
+from benchmarks import checks, report, run, timing  # noqa: E402
+
+TIMES = {"ms", "copy_ms", "host_ms", "images_per_s", "times_copy", "cv2"}
+
+
+def toy(op="mean_shift", area=0.1):
+    return run.Setting(op, "torch", "cpu", torch.uint8, batch=2, area=area, size=32)
+
+
+@pytest.mark.parametrize("op, area", [("mean_shift", 0.1), ("gaussian_blur", 1.0), ("jpeg", 1.0), ("jpeg", 0.1)])
+def test_a_row_is_whole(op, area):
+    row = run.row(toy(op, area), seconds=0.0)
+    assert row["ok"], row["checks"]
+    assert row["checks"]["alone"] == "ok" and row["checks"]["codec"] == ("ok" if op == "jpeg" else "n/a")
+    assert row["checks"]["outside"] == ("n/a" if area == 1.0 else "ok")
+    assert row["ms"]["q1"] <= row["ms"]["median"] <= row["ms"]["q3"] and row["ms"]["repeats"] >= timing.CPU_LEAST
+    assert row["images_per_s"] > 0 and row["times_copy"] > 0
+    assert ("cv2" in row) == (area == 1.0)
+    assert json.loads(json.dumps(row)) == row
+
+
+def test_one_step_apart_from_opencv():
+    assert run.row(toy("jpeg", 1.0), seconds=0.0)["cv2"]["largest_difference"] == 0
+    assert run.row(toy("gaussian_blur", 1.0), seconds=0.0)["cv2"]["largest_difference"] <= 2
+
+
+def test_a_red_check_carries_no_time(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(checks, "alone", lambda *_: "sample 1 has another result alone")
+    monkeypatch.setattr(run, "settings", lambda args: [toy()])
+    assert run.main(["--out", str(tmp_path / "out.json")]) == 1
+    result = json.loads((tmp_path / "out.json").read_text())
+    (row,) = result["rows"]
+    assert not row["ok"] and not TIMES & set(row)
+    assert "sample 1" in capsys.readouterr().out
+    table = report.markdown([result])
+    assert "RED alone: sample 1" in table and report.NO_GPU in table
+
+
+def test_a_row_that_raises_is_red_and_the_others_go_on():
+    bad, good = run.run([run.Setting("mean_shift", "triton", "cpu", torch.float64, batch=1, area=1.0, size=32), toy()], seconds=0.0)
+    assert not bad["ok"] and not TIMES & set(bad)
+    assert good["ok"]

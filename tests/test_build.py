@@ -1,0 +1,36 @@
+"""Every kernel builds for every target, spills nothing, and says how many registers it takes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TARGETS = ("sm_80", "sm_90", "sm_100", "gfx942")
+DTYPES = ("uint8", "float16", "float32")
+BUDGET = {"settle": 128, "reach": 96}  # registers per thread, with every op in one pipeline
+
+
+@pytest.mark.build
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("target", TARGETS)
+def test_builds_without_spills(target, dtype, capsys):
+    script = Path(__file__).with_name("build.py")
+    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}  # an interpreting process cannot compile
+    run = subprocess.run([sys.executable, script, target, "all", dtype], capture_output=True, text=True, env=environment)
+    assert run.returncode == 0, run.stderr[-2000:]
+    rows = [json.loads(line) for line in run.stdout.splitlines()]
+    with capsys.disabled():
+        print(
+            "\n"
+            + "\n".join(
+                f"  {r['kernel']:7} {r['target']:7} {r['dtype']:8} {r['registers']:4} registers, {r['spills']} spills, {r['shared']} B shared"
+                for r in rows
+            )
+        )
+    assert len(rows) == 3
+    for row in rows:
+        assert row["spills"] == 0, row
+        assert row["registers"] <= BUDGET[row["kernel"]], row

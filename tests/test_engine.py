@@ -1,0 +1,209 @@
+"""The two backends against each other, and both against the contracts: batch order, untouched pixels, every dtype and layout."""
+
+import numpy as np
+import pytest
+import torch
+
+import degrade
+from degrade import Compose, Local, OneOf, Pipeline, SomeOf, masks
+from degrade.ops import REGISTRY
+
+DTYPES = (torch.uint8, torch.float16, torch.bfloat16, torch.float32)
+SIZES = ((1, 1), (7, 13), (33, 48))
+
+
+def photo(b, h, w, dtype=torch.uint8, seed=0):
+    """Smooth structure with noise on it: neighbours differ, nothing is symmetric."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:h, :w]
+    base = 120 + 80 * np.sin(y / 5 + rng.uniform(0, 6, (b, 3, 1, 1))) * np.cos(x / 7 + rng.uniform(0, 6, (b, 3, 1, 1)))
+    image = torch.from_numpy(np.clip(base + rng.normal(0, 25, (b, 3, h, w)), 0, 255).astype(np.uint8))
+    return image if dtype == torch.uint8 else (image / 255).to(dtype)
+
+
+def tolerance(op, dtype):
+    """The op's own, plus one step of whatever rounds after it."""
+    step = {torch.uint8: 1, torch.float16: 2**-11, torch.bfloat16: 2**-8, torch.float32: 0.0}[dtype]
+    return 0.0 if op.tolerance == 0 and dtype != torch.bfloat16 else step + (op.tolerance if dtype != torch.uint8 else 0.0)
+
+
+def difference(a, b):
+    return float((a.to(torch.float32) - b.to(torch.float32)).abs().max()) if a.numel() else 0.0
+
+
+def mixed(seed=3):
+    """Every op, every mask family, chains, nesting, and chance."""
+    ops = [op() for op in REGISTRY.values()]
+    families = [f(area=(0.1, 0.6)) for n, f in masks.FAMILIES.items() if n != "from_tensor"]
+    local = [Local(op, families[i % len(families)]) for i, op in enumerate(ops)]
+    chain = Local(
+        Compose(degrade.MeanShift(), degrade.GaussianBlur(sigma=(0.5, 2)), Local(degrade.Contrast(), masks.Ellipse())), masks.Rectangle(area=0.3)
+    )
+    return Pipeline(Compose(SomeOf(*local, n=(1, 2)), OneOf(chain, Compose(*ops[:2]), p=0.8)), seed=seed)
+
+
+def test_twin_alone_equals_batch_and_shuffle():
+    x, ids = photo(6, 33, 48), np.array([5, 900, 7, 2**40, 11, 3])
+    pipe = mixed()
+    whole = pipe(x, ids=ids)
+    order = np.array([4, 0, 5, 2, 1, 3])
+    assert torch.equal(pipe(x[order], ids=ids[order]), whole[order])
+    for i in range(6):
+        assert torch.equal(pipe(x[i : i + 1], ids=ids[i : i + 1])[0], whole[i]), f"sample {i} alone differs"
+    assert not torch.equal(whole, x)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("name", REGISTRY)
+def test_twin_alone_equals_batch_per_op(name, dtype):
+    """Odd widths put every pixel at another place in a vector register when it is alone."""
+    x = photo(5, 19, 23, dtype)
+    pipe = Pipeline(Local(REGISTRY[name](), masks.Ellipse()), seed=1)
+    whole = pipe(x, ids=range(5))
+    for i in range(5):
+        assert torch.equal(pipe(x[i], ids=[i]), whole[i])
+
+
+@pytest.mark.device
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("dtype", (torch.uint8, torch.float32), ids=str)
+@pytest.mark.parametrize("name", REGISTRY)
+def test_device_equals_twin(name, dtype, size, device):
+    """Every op at random parameters, whole frame and masked, in one batch."""
+    op = REGISTRY[name]
+    x = photo(2, *size, dtype).to(device)
+    pipe = Pipeline(Local(op(), masks.Ellipse(area=0.4), p=1.0), seed=2)
+    for recipe in (pipe, Pipeline(op(severity=1.0), seed=2)):
+        program = recipe.sample(range(2), size)
+        fast, slow = (degrade.apply(program, x, backend=b) for b in ("triton", "torch"))
+        assert difference(fast, slow) <= tolerance(op, dtype)
+
+
+@pytest.mark.device
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_device_equals_twin_on_a_mixed_batch(dtype, device):
+    """Chains, nesting and several two-stroke ops per sample; errors of one slot may grow in the next, so by a few steps."""
+    x = photo(4, 20, 34, dtype).to(device)
+    program = mixed().sample([1, 2, 3, 8], (20, 34))
+    fast, slow = (degrade.apply(program, x, backend=b) for b in ("triton", "torch"))
+    far = (fast.to(torch.float32) - slow.to(torch.float32)).abs() > {torch.uint8: 1, torch.float16: 1e-3, torch.bfloat16: 8e-3, torch.float32: 1e-5}[
+        dtype
+    ]
+    # A contrast or codec after a float op may flip a rounding; the rest must agree.
+    assert far.float().mean() < 2e-3
+
+
+@pytest.mark.device
+def test_device_alone_equals_batch_and_shuffle(device):
+    x, ids = photo(4, 18, 35).to(device), np.array([4, 77, 2**33, 9])
+    pipe = mixed(seed=5)
+    program = pipe.sample(ids, (18, 35))
+    whole = degrade.apply(program, x, backend="triton")
+    order = np.array([2, 0, 3, 1])
+    assert torch.equal(degrade.apply(program[order], x[order], backend="triton"), whole[order])
+    for i in range(4):
+        assert torch.equal(degrade.apply(program[i], x[i : i + 1], backend="triton")[0], whole[i])
+
+
+@pytest.mark.parametrize("backend", ["torch", pytest.param("triton", marks=pytest.mark.device)])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_untouched_outside_the_mask_and_exact_inside(backend, dtype, device):
+    """m = 0 leaves every value as it came, m = 1 gives what no mask gives."""
+    x = photo(2, 18, 34, dtype).to(device)
+    if dtype != torch.uint8:
+        x = (x * 0.99713 + 0.0011).to(dtype)  # values that 16-bit fixed point does not hold
+    mask = torch.zeros(2, 1, 18, 34)
+    mask[0, :, 4:12, 3:20] = 1.0
+    mask[1, :, :, 30:] = 0.5
+    for name, op in REGISTRY.items():
+        theta = {n: q.at(np.float64(0.7), np.bool_(True)) if q.choices is None else q.choices[0] for n, q in op.parameters.items()}
+        first = next(iter(theta))
+        theta[first] = float(np.round(theta[first])) if op.parameters[first].integer else float(theta[first])
+        call = getattr(degrade.functional, name)
+        y = call(x, theta[first], mask=mask, backend=backend)
+        whole = call(x, theta[first], backend=backend)
+        outside = (mask == 0).expand_as(x)
+        assert torch.equal(y[outside], x[outside]), name
+        assert torch.equal(y[0, :, 4:12, 3:20], whole[0, :, 4:12, 3:20]), name
+        assert not torch.equal(y[0], x[0]), name
+
+
+@pytest.mark.parametrize("backend", ["torch", pytest.param("triton", marks=pytest.mark.device)])
+def test_layouts_give_equal_values_and_are_kept(backend, device):
+    x = photo(2, 18, 34, torch.float32).to(device)
+    program = mixed().sample([1, 2], (18, 34))
+    want = degrade.apply(program, x, backend=backend)
+    last = x.to(memory_format=torch.channels_last)
+    view = torch.zeros(4, 3, 20, 70, device=device)[::2, :, 1:19, 1:69:2]
+    view.copy_(x)
+    flipped = x.flip(3).contiguous().flip(3)
+    for other in (last, view, flipped):
+        got = degrade.apply(program, other, backend=backend)
+        assert torch.equal(got, want)
+        assert got.stride() == torch.empty_like(other).stride()
+    before = x.clone()
+    degrade.apply(program, x, backend=backend)
+    assert torch.equal(x, before), "the input was changed"
+
+
+@pytest.mark.device
+def test_every_value_is_written(device, monkeypatch):
+    """Memory that a kernel forgot to write shows: allocations come filled with NaN or a pattern."""
+    real = torch.empty
+
+    def poisoned(*args, **kwargs):
+        tensor = real(*args, **kwargs)
+        return tensor.fill_(float("nan") if tensor.is_floating_point() else 77 if tensor.element_size() < 8 else -1)
+
+    real_like = torch.empty_like
+
+    def poisoned_like(*args, **kwargs):
+        tensor = real_like(*args, **kwargs)
+        return tensor.fill_(float("nan") if tensor.is_floating_point() else 77)
+
+    x = photo(3, 21, 37, torch.float32).to(device)
+    program = mixed(seed=6).sample(range(3), (21, 37))
+    want = degrade.apply(program, x, backend="triton")
+    monkeypatch.setattr(torch, "empty", poisoned)
+    monkeypatch.setattr(torch, "empty_like", poisoned_like)
+    got = degrade.apply(program, x, backend="triton")
+    assert torch.isfinite(got).all()
+    assert torch.equal(got, want)
+
+
+@pytest.mark.parametrize("backend", ["torch", pytest.param("triton", marks=pytest.mark.device)])
+def test_nothing_to_do_returns_the_input(backend, device):
+    for dtype in DTYPES:
+        x = (photo(2, 9, 11, dtype).to(device) * (1 if dtype == torch.uint8 else 0.9971)).to(dtype)
+        skipped = Pipeline(Compose(degrade.Jpeg(p=0.0), degrade.MeanShift(0.0), degrade.GaussianBlur(severity=0.0)), backend=backend)
+        assert torch.equal(skipped(x, ids=[0, 1]), x)
+
+
+def test_chain_blends_once_against_the_image_before():
+    """Local(chain) is x + m (chain(x) − x), not each op blended in turn."""
+    x = photo(1, 24, 30, torch.float32)
+    mask = torch.linspace(0, 1, 30).expand(1, 1, 24, 30).contiguous()
+    chain = Compose(degrade.MeanShift(0.2), degrade.GaussianBlur(2.0))
+    y = Pipeline(Local(chain, masks.FromTensor()))(x, ids=[0], mask=mask)
+    whole = Pipeline(chain)(x, ids=[0])
+    torch.testing.assert_close(y, x + mask * (whole - x), atol=1e-6, rtol=0)
+
+
+def test_directly_nested_masks_multiply():
+    x = photo(1, 24, 30, torch.float32)
+    bank = torch.rand(2, 24, 30, generator=torch.Generator().manual_seed(0))
+    inner, outer = masks.FromTensor(bank[:1]), masks.FromTensor(bank[1:])
+    y, labels = Pipeline(Local(Local(degrade.MeanShift(0.3), inner), outer))(x, ids=[0], labels=True)
+    product = bank[0] * bank[1]
+    torch.testing.assert_close(labels.masks[0, 0], product)
+    shifted = (x + 0.3).clamp(0, 1)
+    torch.testing.assert_close(y, x + product * (shifted - x), atol=1e-6, rtol=0)
+
+
+def test_explicit_triton_is_met_or_refused():
+    x = torch.zeros(1, 3, 4, 4).requires_grad_()
+    program = Pipeline(degrade.MeanShift(0.1)).sample([0], (4, 4))
+    with pytest.raises(RuntimeError, match=r"require gradients|Triton runs on|not installed"):
+        degrade.apply(program, x, backend="triton")
+    degrade.apply(program, x, backend="auto").sum().backward()
+    assert torch.equal(x.grad, torch.ones_like(x))

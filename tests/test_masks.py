@@ -1,0 +1,349 @@
+"""Mask families: the area they promise, the pixels they touch, and equal bits on every path."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from degrade.kernels.exact import sqrt
+from degrade.kernels.lang import jit, tl
+
+from degrade import masks
+from degrade.distributions import Choice, LogUniform
+from degrade.masks.base import MAX_NUMBERS, Mask
+
+FRAMES = [(224, 224), (96, 160), (225, 223), (33, 48)]
+ODD_FRAMES = [(1, 1), (7, 13), (33, 48), (225, 223)]
+AREAS = (0.02, 0.1, 0.4, 0.65, 0.9)
+FEATHERS = (0.0, 0.02, 0.1, 0.4, 2.0)
+DRAWN = sorted(name for name in masks.FAMILIES if name != "from_tensor")
+ALL = sorted(masks.FAMILIES)
+
+
+def family(name, size=(96, 160), **given):
+    """A family with the widest shapes it accepts; from_tensor gets smooth random scores of the frame's size."""
+    cls = masks.FAMILIES[name]
+    if name == "from_tensor":
+        return cls(tensor=scores(5, *size), **{"area": (0.05, 0.4), **given})
+    wide = {"aspect": LogUniform(0.1, 10.0), "roughness": (0.0, 1.0), "angle": (-360.0, 360.0)}
+    return cls(**{**{k: v for k, v in wide.items() if k in cls.parameters}, **given})
+
+
+def scores(k, h, w, seed=3):
+    coarse = torch.rand((k, 1, 6, 6), generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.interpolate(coarse, size=(h, w), mode="bilinear")[:, 0].clamp(0, 1)
+
+
+def uniforms(mask, n, seed=0):
+    return np.random.default_rng(seed).random((n, mask.draws))
+
+
+def render(mask, numbers, h, w, fine=1):
+    """The twin's weights, (n, h, w), or on a grid `fine` times as dense."""
+    columns = tuple(torch.from_numpy(numbers[:, i].copy()).reshape(-1, 1, 1) for i in range(MAX_NUMBERS))
+    y = (torch.arange(h * fine, dtype=torch.float32) + 0.5) / fine
+    x = (torch.arange(w * fine, dtype=torch.float32) + 0.5) / fine
+    return mask.weight(y[:, None], x, columns, mask.bank)
+
+
+def test_families_are_found():
+    assert {"rectangle", "ellipse", "gradient", "blob", "from_tensor"} <= set(masks.FAMILIES)
+    for name, cls in masks.FAMILIES.items():
+        assert issubclass(cls, Mask) and getattr(masks, cls.__name__) is cls and cls.name == name
+        assert cls.caption.endswith(".") and "\n" not in cls.caption
+
+
+# ---- area ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", FRAMES, ids=str)
+@pytest.mark.parametrize("name", DRAWN)
+def test_area(name, size):
+    h, w = size
+    for area in AREAS:
+        for feather in FEATHERS:
+            mask = family(name, area=area, feather=feather)
+            got = render(mask, mask.draw(uniforms(mask, 8), h, w), h, w).mean((1, 2)).numpy()
+            # A peak of 1 takes a whole row: on a small frame that alone can be more than the area.
+            slack = max(0.01, 1.0 / min(h, w) - area + 1e-3) if name == "gradient" else 0.01
+            assert np.abs(got - area).max() <= slack, (area, feather, got)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_area_of_hard_edges_along_the_axes(name):
+    given = {"angle": Choice([0.0, 90.0, 180.0, -90.0])} if "angle" in masks.FAMILIES[name].parameters else {}
+    for area in (0.05, 0.3, 0.5, 0.8):
+        mask = family(name, area=area, feather=(0.0, 0.01), **given)
+        got = render(mask, mask.draw(uniforms(mask, 12, seed=2), 96, 160), 96, 160).mean((1, 2)).numpy()
+        assert np.abs(got - area).max() <= 0.01, (area, got)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_area_between_the_pixels(name):
+    """The area belongs to the shape, not to the pixel grid: four times as many points see the same."""
+    for area in (0.05, 0.3, 0.9):
+        for feather in (0.02, 0.3):
+            mask = family(name, area=area, feather=feather)
+            got = render(mask, mask.draw(uniforms(mask, 4), 96, 160), 96, 160, fine=4).mean((1, 2)).numpy()
+            assert np.abs(got - area).max() <= 0.01, (area, feather, got)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("area", (0.97, 1.0))
+def test_nearly_everything(name, area):
+    for feather in (0.0, 0.1, 1.0):
+        mask = family(name, area=area, feather=feather)
+        got = render(mask, mask.draw(uniforms(mask, 8), 96, 160), 96, 160).mean((1, 2)).numpy()
+        assert np.abs(got - area).max() <= 0.01, (feather, got)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("size", FRAMES[:3], ids=str)
+@pytest.mark.parametrize("name", DRAWN)
+def test_area_of_many(name, size):
+    h, w = size
+    for seed in range(4):
+        for given in ({}, {"area": (0.02, 0.9), "feather": (0.0, 0.5)}):
+            mask = family(name, **given)
+            u = uniforms(mask, 64, seed)
+            wanted = mask.values["area"].draw(u[:, list(mask.values).index("area")])
+            assert np.abs(render(mask, mask.draw(u, h, w), h, w).mean((1, 2)).numpy() - wanted).max() <= 0.01
+
+
+# ---- range, peak, support, feather --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", ODD_FRAMES, ids=str)
+@pytest.mark.parametrize("name", ALL)
+def test_range_peak_and_support(name, size):
+    h, w = size
+    for area in (0.02, 0.3, 0.75, 1.0):
+        for feather in (0.0, 0.2, 2.0):
+            mask = family(name, size, area=area, feather=feather)
+            numbers = mask.draw(uniforms(mask, 8, seed=1), h, w)
+            weight = render(mask, numbers, h, w)
+            assert weight.shape == (8, h, w) and weight.dtype == torch.float32
+            assert bool(torch.isfinite(weight).all()) and float(weight.min()) >= 0.0 and float(weight.max()) <= 1.0
+            if min(h, w) >= 33:
+                assert bool((weight.amax((1, 2)) == 1.0).all()), (area, feather)
+            for row, (y0, y1, x0, x1) in zip(weight, mask.support(numbers, h, w)):
+                assert 0 <= y0 <= y1 <= h and 0 <= x0 <= x1 <= w
+                outside = row.clone()
+                outside[y0:y1, x0:x1] = 0.0
+                assert float(outside.max()) == 0.0
+
+
+@pytest.mark.parametrize("name", ("rectangle", "ellipse", "blob"))
+def test_support_is_tight(name):
+    mask = family(name, area=0.05, feather=0.05)
+    numbers = mask.draw(uniforms(mask, 16), 224, 224)
+    for row, (y0, y1, x0, x1) in zip(render(mask, numbers, 224, 224), mask.support(numbers, 224, 224)):
+        ys, xs = np.nonzero(row.numpy().any(1))[0], np.nonzero(row.numpy().any(0))[0]
+        gaps = (ys[0] - y0, y1 - 1 - ys[-1], xs[0] - x0, x1 - 1 - xs[-1])
+        assert max(gaps) <= 3, gaps
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_feather_widens_the_ramp(name):
+    soft = []
+    for feather in (0.0, 0.05, 0.15, 0.4):
+        mask = family(name, area=0.3, feather=feather)
+        weight = render(mask, mask.draw(uniforms(mask, 8), 96, 160), 96, 160)
+        soft.append(((weight > 0) & (weight < 1)).float().mean((1, 2)))
+    for thinner, wider in pairwise(soft):
+        assert bool((wider > thinner).all())
+
+
+@pytest.mark.parametrize("name", ("rectangle", "ellipse", "blob"))
+def test_positions_vary_and_fit(name):
+    mask = masks.FAMILIES[name](area=0.05, feather=0.1)
+    numbers = mask.draw(uniforms(mask, 256), 96, 160)
+    assert np.ptp(numbers[:, 0]) > 40 and np.ptp(numbers[:, 1]) > 80
+    box = mask.support(numbers, 96, 160)
+    weight = render(mask, numbers, 96, 160)
+    assert float(weight[:, [0, -1]].max()) < 0.2 and float(weight[:, :, [0, -1]].max()) < 0.2  # at most the foot of the ramp
+    assert len(np.unique(box, axis=0)) > 200
+
+
+def test_blob_outline_stays_off_its_centre():
+    mask = masks.Blob(area=0.3, feather=0.0, roughness=1.0)
+    numbers = mask.draw(np.where(np.arange(mask.draws) >= mask.draws - 8, 0.999999, uniforms(mask, 64)), 224, 224)
+    amplitude = np.hypot(numbers[:, 4:8], numbers[:, 8:12]).sum(1)
+    assert amplitude.max() <= 0.8501
+
+
+# ---- equal bits ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("area", ((0.02, 0.4), (0.3, 1.0)), ids=str)
+@pytest.mark.parametrize("name", ALL)
+def test_rows_are_independent(name, area):
+    h, w = 96, 160
+    mask = family(name, area=area)
+    u = uniforms(mask, 37, seed=4)
+    numbers = mask.draw(u, h, w)
+    assert numbers.shape == (37, MAX_NUMBERS) and numbers.dtype == np.float32
+    weight, box = render(mask, numbers, h, w), mask.support(numbers, h, w)
+    for i in range(0, 37, 5):
+        alone = mask.draw(u[i : i + 1], h, w)
+        assert np.array_equal(alone[0], numbers[i]), i
+        assert np.array_equal(mask.support(alone, h, w)[0], box[i])
+        assert torch.equal(render(mask, alone, h, w)[0], weight[i])
+    order = np.random.default_rng(0).permutation(37)
+    assert np.array_equal(mask.draw(u[order], h, w), numbers[order])
+
+
+def test_the_twins_root_is_rounded_correctly():
+    x = torch.rand(10_007, generator=torch.Generator().manual_seed(0)) * 1000
+    assert np.array_equal(sqrt(x).numpy(), np.sqrt(x.numpy().astype(np.float64)).astype(np.float32))
+
+
+@jit
+def _render(out, numbers, bank, height, width, SHAPE):
+    p = numbers + tl.program_id(2) * 16
+    low = (tl.load(p), tl.load(p + 1), tl.load(p + 2), tl.load(p + 3), tl.load(p + 4), tl.load(p + 5), tl.load(p + 6), tl.load(p + 7))
+    high = (tl.load(p + 8), tl.load(p + 9), tl.load(p + 10), tl.load(p + 11), tl.load(p + 12), tl.load(p + 13), tl.load(p + 14), tl.load(p + 15))
+    rows = tl.program_id(1) * 16 + tl.arange(0, 16)[:, None]
+    columns = tl.program_id(0) * 32 + tl.arange(0, 32)[None, :]
+    y, x = tl.minimum(rows, height - 1).to(tl.float32) + 0.5, tl.minimum(columns, width - 1).to(tl.float32) + 0.5
+    weight = SHAPE[0](y, x, low + high, (bank, height, width))
+    at = tl.program_id(2) * height * width + rows * width + columns
+    tl.store(out + at, weight, mask=(rows < height) & (columns < width))
+
+
+@pytest.mark.device
+@pytest.mark.parametrize("size", ((33, 48), (7, 13), (1, 1)), ids=str)
+@pytest.mark.parametrize("name", ALL)
+def test_device_equals_twin(name, size, device):
+    h, w = size
+    for given in ({}, {"area": (0.5, 1.0), "feather": (0.0, 1.0)}):
+        mask = family(name, size, **given)
+        numbers = mask.draw(uniforms(mask, 6, seed=5), h, w)
+        out = torch.full((6, h, w), -1.0, device=device)
+        bank = (mask.bank if mask.bank is not None else torch.zeros(1)).to(device)
+        grid = ((w + 31) // 32, (h + 15) // 16, 6)
+        _render[grid](out, torch.from_numpy(numbers).to(device), bank, h, w, (type(mask).device,), enable_fp_fusion=False)
+        assert torch.equal(out.cpu(), render(mask, numbers, h, w))
+
+
+@pytest.mark.device
+def test_device_reads_plain_maps(device):
+    mask = masks.FromTensor(scores(3, 20, 40))
+    numbers = mask.draw(uniforms(mask, 6), 20, 40)
+    out = torch.full((6, 20, 40), -1.0, device=device)
+    _render[(2, 2, 6)](out, torch.from_numpy(numbers).to(device), mask.bank.to(device), 20, 40, (masks.FromTensor.device,), enable_fp_fusion=False)
+    assert torch.equal(out.cpu(), mask.bank[numbers[:, 0].astype(int)])
+
+
+# ---- maps that you bring ------------------------------------------------------------------------------------------------
+
+
+def test_from_tensor_values_are_weights():
+    maps = scores(4, 20, 30)
+    mask = masks.FromTensor(maps)
+    numbers = mask.draw(uniforms(mask, 64), 20, 30)
+    rows = numbers[:, 0].astype(int)
+    assert set(rows) == {0, 1, 2, 3}
+    assert torch.equal(render(mask, numbers, 20, 30), maps[rows])
+    assert mask.draws == 1
+
+
+@pytest.mark.parametrize("area", (0.02, 0.3, 0.5, 0.9, 1.0))
+@pytest.mark.parametrize("feather", (0.0, 0.1, 2.0))
+def test_from_tensor_area(area, feather):
+    mask = masks.FromTensor(scores(4, 48, 50) ** 3 * 0.2, area=area, feather=feather)
+    weight = render(mask, mask.draw(uniforms(mask, 8), 48, 50), 48, 50)
+    assert np.abs(weight.mean((1, 2)).numpy() - area).max() <= 0.005
+    assert bool((weight.amax((1, 2)) == 1.0).all())
+
+
+def test_from_tensor_shares_ranks_between_equal_values():
+    mask = masks.FromTensor(torch.tensor([[0.0, 0.5], [0.5, 1.0]]), area=0.5)
+    assert torch.equal(mask.bank, torch.tensor([[[0.125, 0.5], [0.5, 0.875]]]))
+
+
+def test_from_tensor_takes_a_plateau_whole():
+    segment = torch.zeros(40, 40)
+    segment[:20] = 1.0
+    mask = masks.FromTensor(segment, area=0.1)
+    assert torch.equal(render(mask, mask.draw(uniforms(mask, 4), 40, 40), 40, 40), segment.expand(4, -1, -1))
+
+
+def test_from_tensor_accepts_bytes_bools_and_single_channels():
+    assert torch.equal(masks.FromTensor(torch.full((2, 1, 3, 4), 255, dtype=torch.uint8)).bank, torch.ones(2, 3, 4))
+    assert torch.equal(masks.FromTensor(np.eye(3, dtype=bool)).bank, torch.eye(3)[None])
+    assert masks.FromTensor(torch.zeros(3, 4, dtype=torch.float16)).bank.dtype == torch.float32
+
+
+def test_from_tensor_keeps_its_own_copy():
+    given = torch.zeros(3, 4)
+    mask = masks.FromTensor(given)
+    given += 1
+    assert float(mask.bank.max()) == 0.0
+
+
+def test_from_tensor_without_a_tensor_reads_the_batch():
+    mask = masks.FromTensor()
+    numbers = mask.draw(uniforms(mask, 3), 20, 30)
+    assert mask.bank is None and numbers[:, 0].tolist() == [0, 0, 0]
+    numbers[:, 0] = [2, 0, 1]
+    maps = scores(3, 20, 30)
+    columns = tuple(torch.from_numpy(numbers[:, i].copy()).reshape(-1, 1, 1) for i in range(MAX_NUMBERS))
+    y, x = torch.arange(20)[:, None] + 0.5, torch.arange(30) + 0.5
+    assert torch.equal(mask.weight(y, x, columns, maps), maps[[2, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        ({"tensor": torch.zeros(2, 3, 4, 4)}, ValueError, ('"2 3 4 4"', '"h w", "k h w" or "k 1 h w"')),
+        ({"tensor": torch.zeros(4)}, ValueError, ('"4"', "accepted")),
+        ({"tensor": torch.zeros(0, 4, 4)}, ValueError, ('"0 4 4"', "accepted")),
+        ({"tensor": torch.full((2, 2), 1.5)}, ValueError, ("tensor", "1.5", "from 0 to 1")),
+        ({"tensor": torch.full((2, 2), -0.25)}, ValueError, ("-0.25", "from 0 to 1")),
+        ({"tensor": torch.full((2, 2), float("nan"))}, ValueError, ("tensor", "NaN", "from 0 to 1")),
+        ({"tensor": torch.zeros(2, 2, dtype=torch.int64)}, TypeError, ("int64", "uint8 or bool")),
+        ({"tensor": "mask.png"}, TypeError, ("tensor=", "str", "accepted")),
+        ({"tensor": {"shape": [2, 2]}}, TypeError, ("shape", "float32_zlib_base64")),
+        ({"area": 0.2}, ValueError, ("area=0.2", "tensor=")),
+        ({"tensor": torch.zeros(2, 2), "feather": 0.2}, ValueError, ("feather=0.2", "area=")),
+        ({"tensor": torch.zeros(2, 2), "area": 1.2}, ValueError, ("area=1.2", "0.001 to 1")),
+        ({"tensors": torch.zeros(2, 2)}, TypeError, ("'tensors'", "did you mean 'tensor'")),
+    ],
+    ids=str,
+)
+def test_from_tensor_refuses(given, error, words):
+    with pytest.raises(error) as caught:
+        masks.FromTensor(**given)
+    assert all(word in str(caught.value) for word in words) and "\n" not in str(caught.value)
+
+
+def test_from_tensor_refuses_another_frame():
+    with pytest.raises(ValueError, match="3×4 pixels does not fit a frame of 5×6"):
+        masks.FromTensor(torch.zeros(3, 4)).draw(np.full((1, 1), 0.5), 5, 6)
+
+
+# ---- arguments ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_bad_arguments_are_named(name):
+    cls = masks.FAMILIES[name]
+    with pytest.raises(ValueError, match=r"area=1\.5 is out of range; accepted: 0\.001 to 1 of the frame"):
+        cls(area=(0.1, 1.5))
+    with pytest.raises(ValueError, match=r"feather=-0\.1 is out of range"):
+        cls(feather=-0.1)
+    with pytest.raises(TypeError, match="'fether' is unknown; did you mean 'feather'"):
+        cls(fether=0.1)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_to_dict_builds_the_same_mask(name):
+    import json
+
+    mask = family(name)
+    again = type(mask)(**json.loads(json.dumps(mask.to_dict())))
+    u = uniforms(mask, 5)
+    assert np.array_equal(mask.draw(u, 96, 160), again.draw(u, 96, 160))
+    assert mask.bank is None or torch.equal(mask.bank, again.bank)
+    assert repr(mask).startswith(type(mask).__name__ + "(") and len(repr(mask)) < 300
