@@ -23,6 +23,18 @@ class Calls:
     def __init__(self) -> None:
         self._shared = torch.zeros(1 + WORKERS, dtype=torch.int64).share_memory_()
 
+    def __getstate__(self) -> torch.Tensor:
+        return self._shared
+
+    def __setstate__(self, shared: torch.Tensor) -> None:
+        # A spawned worker gets the same memory; a copy, or what was unpickled from a file, gets its own, shared again.
+        self._shared = shared if shared.is_shared() else shared.share_memory_()
+
+    def __deepcopy__(self, memo: Any) -> Calls:
+        other = Calls()
+        other._shared.copy_(self._shared)
+        return other
+
     @property
     def epoch(self) -> int:
         return int(self._shared[0])

@@ -32,6 +32,10 @@ class Images:
             raise TypeError(f"x has dtype {str(x.dtype).removeprefix('torch.')}; accepted: {names}.")
         if min(x.shape[-2:]) == 0 or max(x.shape[-2:]) >= LARGEST_SIDE:
             raise ValueError(f"x has {x.shape[-2]}x{x.shape[-1]} pixels; accepted: 1 to {LARGEST_SIDE - 1} per side.")
+        if 3 * x.shape[-2] * x.shape[-1] >= 1 << 31:
+            raise ValueError(
+                f"x has {x.shape[-2]}x{x.shape[-1]} pixels; accepted: at most {(1 << 31) // 3} in all, since offsets within an image have 32 bits."
+            )
         self.single, self.grey = x.dim() == 3, x.shape[-3] == 1
         x = x[None] if self.single else x
         self.batch = x.expand(-1, 3, -1, -1) if self.grey else x

@@ -259,6 +259,15 @@ class TwoStrokeOp(Op):
         return np.zeros(len(theta), dtype=np.int64)
 
 
+def ordered_sum(rows: Array) -> Array:
+    """The sum of each row (n, k) as (n, 1), added from left to right.
+
+    NumPy's own sum groups by length, so zeros that pad a row to its batch's longest would change the last bit.
+    """
+    padded = np.concatenate([np.zeros((len(rows), 1)), rows], 1)
+    return np.cumsum(padded, axis=1)[:, -1:]
+
+
 def probability(argument: str, value: float) -> float:
     """The value, if it is a probability."""
     if not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:

@@ -47,7 +47,7 @@ class Pipeline(nn.Module):
             raise ValueError(f"seed={seed!r} is not accepted; accepted: a whole number of at most 64 bits.")
         self.recipe, self.seed, self.backend, self.check = recipe, int(seed), backend, check
         self.calls = Calls()
-        self._maps = stacked_banks(recipe)
+        self.register_buffer("_maps", stacked_banks(recipe), persistent=False)  # follows .to(device)
         self._checked = False
 
     # ---- drawing ---------------------------------------------------------------------------------------------------------

@@ -215,7 +215,7 @@ def _same(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray):
         return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
     if isinstance(a, torch.Tensor):
-        return isinstance(b, torch.Tensor) and torch.equal(a, b)
+        return isinstance(b, torch.Tensor) and torch.equal(a.cpu(), b.cpu())
     return bool(a == b)
 
 

@@ -56,11 +56,10 @@ def build(kernel, warps, target, dtype, constants, tuples):
 
 def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "blob", "from_tensor")):
     """Both kernels for one set of ops."""
+    from degrade.backends.engine import REACH_WARPS, SETTLE_WARPS
     from degrade.kernels.fetch import TILE_COLUMNS, TILE_ROWS
     from degrade.kernels.reach import reach
     from degrade.kernels.settle import settle
-
-    from degrade.backends.engine import REACH_WARPS, SETTLE_WARPS
     from degrade.masks import find as find_mask
     from degrade.op import PointOp
     from degrade.ops import find

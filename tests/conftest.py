@@ -26,8 +26,11 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "device: runs device functions (interpret and gpu modes)")
     config.addinivalue_line("markers", "build: builds kernels ahead of time (compile mode)")
     config.addinivalue_line("markers", "heavy: a long sweep, run with --heavy")
+    config.addinivalue_line("markers", "gpu: needs a card, whatever runs device functions elsewhere")
     if config.getoption("--mode") in ("all", "interpret"):
         os.environ["TRITON_INTERPRET"] = "1"
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers share the cores; threads that wait for each other are far slower than one
 
 
 def pytest_collection_modifyitems(config, items):
@@ -35,6 +38,8 @@ def pytest_collection_modifyitems(config, items):
     triton = importlib.util.find_spec("triton") is not None
     for item in items:
         marks = {mark.name for mark in item.iter_markers()}
+        if "gpu" in marks and mode != "gpu":
+            item.add_marker(pytest.mark.skip(reason="needs a GPU: pytest --mode gpu"))
         kind = "device" if "device" in marks else "build" if "build" in marks else "torch"
         wanted = {"all": ("device", "build", "torch"), "torch": ("torch",), "interpret": ("device",), "compile": ("build",), "gpu": ("device",)}
         if kind not in wanted[mode]:

@@ -6,10 +6,10 @@ import io
 import numpy as np
 import pytest
 import torch
+
 from degrade.kernels.codec import quantisation_tables
 from degrade.kernels.fetch import TILE_COLUMNS, TILE_ROWS, narrow
 from degrade.kernels.lang import HAS_TRITON, jit, tl
-
 from degrade.op import Context
 from degrade.ops.compression.jpeg import SUBSAMPLINGS, Jpeg
 

@@ -5,11 +5,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from degrade.kernels.exact import sqrt
-from degrade.kernels.lang import jit, tl
 
 from degrade import masks
 from degrade.distributions import Choice, LogUniform
+from degrade.kernels.exact import sqrt
+from degrade.kernels.lang import jit, tl
 from degrade.masks.base import MAX_NUMBERS, Mask
 
 FRAMES = [(224, 224), (96, 160), (225, 223), (33, 48)]
@@ -319,7 +319,7 @@ def test_from_tensor_refuses(given, error, words):
 
 
 def test_from_tensor_refuses_another_frame():
-    with pytest.raises(ValueError, match="3×4 pixels does not fit a frame of 5×6"):
+    with pytest.raises(ValueError, match="3x4 pixels and the images have 5x6"):
         masks.FromTensor(torch.zeros(3, 4)).draw(np.full((1, 1), 0.5), 5, 6)
 
 

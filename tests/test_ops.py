@@ -79,6 +79,16 @@ def test_motion_blur_published_values():
     assert torch.equal(F.motion_blur(x, length=1.0, angle=33.0), x)
 
 
+@pytest.mark.parametrize("name", REGISTRY)
+def test_tables_of_a_sample_are_its_own(name):
+    """A row of a batch's tables is the row of the sample alone, to the bit, then zeros."""
+    theta = Pipeline(REGISTRY[name]()).sample(range(300), (4, 4)).theta[:, 0]
+    rows = REGISTRY[name].tables(theta)
+    for i in range(0, 300, 7):
+        alone = REGISTRY[name].tables(theta[i : i + 1])[0]
+        assert np.array_equal(alone, rows[i, : len(alone)]) and not rows[i, len(alone) :].any()
+
+
 def test_motion_blur_angle_is_anticlockwise():
     x = torch.zeros(1, 3, 21, 21)
     x[..., 10, 10] = 1.0

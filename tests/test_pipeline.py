@@ -1,7 +1,9 @@
 """Recipes, drawing, programs, files, sample identity, labels."""
 
+import copy
 import json
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -297,6 +299,15 @@ def test_without_ids_nothing_is_repeated_and_state_resumes():
     resumed = Pipeline(degrade.GaussianNoise(0.1))
     resumed.load_state_dict(state)
     assert torch.equal(resumed(x), third)
+
+
+def test_copies_draw_alike_and_keep_to_themselves():
+    pipe = Pipeline(degrade.GaussianNoise(0.1))
+    pipe.set_epoch(4)
+    for other in (copy.deepcopy(pipe), pickle.loads(pickle.dumps(pipe))):
+        assert other.calls.epoch == 4 and other.calls._shared.is_shared()
+        other.set_epoch(5)
+        assert pipe.calls.epoch == 4
 
 
 def test_ranks_get_other_ids(monkeypatch):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.special
 import torch
+
 from degrade.kernels import exact, noise, rng
 from degrade.kernels.lang import jit, tl
 

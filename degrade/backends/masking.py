@@ -16,7 +16,7 @@ def resolve_maps(program: Program, mask: torch.Tensor | None, device: torch.devi
     Args:
         mask: b 1 h w, the mask given at the call, appended after the stored maps.
     """
-    maps = [] if program.maps is None else [program.maps.to(device)]
+    maps = [] if program.maps is None else [program.maps.to(device=device, dtype=torch.float32)]
     numbers = program.numbers
     if "from_tensor" in program.families:
         waiting = (program.family == program.families.index("from_tensor")) & (numbers[..., 0] == CALL_MASK)

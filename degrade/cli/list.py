@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,8 +15,12 @@ if TYPE_CHECKING:
 
 def run(
     pattern: Annotated[str, typer.Argument(help="A name, a class or a group; * and ? stand for any text, e.g. '*blur*'.", show_default=False)] = "*",
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table, as in the README.")] = False,
 ) -> None:
     """List the degradations: parameters, units, accepted ranges, banks."""
+    if markdown:
+        typer.echo(markdown_table(matching(pattern)))
+        return
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -38,6 +43,23 @@ def run(
     console = Console(highlight=False)
     console.print(table)
     console.print(f"{len(found)} {'op' if len(found) == 1 else 'ops'}. Every op also takes p, severity (0 to 1), level and direction.", style="dim")
+
+
+def markdown_table(ops: Sequence[type[Op]]) -> str:
+    """The ops as a Markdown table."""
+    banks = banks_of()
+    lines = ["| op | group | kind | parameters | what it does | banks |", "| --- | --- | --- | --- | --- | --- |"]
+    for op in sorted(ops, key=lambda op: (op.group, op.name)):
+        given = "<br>".join(f"`{name}` {accepted(q)}".replace("|", "or") for name, q in op.parameters.items())
+        lines.append(f"| `{op.__name__}` | {op.group} | {op.kind} | {given} | {op.caption} | {', '.join(banks.get(op.name, []))} |")
+    return "\n".join(lines)
+
+
+def accepted(param: Param) -> str:
+    """What a parameter accepts, in words."""
+    if param.choices is not None:
+        return " | ".join(param.choices)
+    return f"{param.low:g} to {param.high:g} {param.unit}".rstrip() + (", whole" if param.integer else "")
 
 
 def matching(pattern: str) -> list[type[Op]]:
@@ -63,11 +85,7 @@ def parameter(name: str, param: Param) -> Any:
     from rich.text import Text
 
     text = Text(name)
-    if param.choices is not None:
-        accepted = " | ".join(param.choices)
-    else:
-        accepted = f"{param.low:g} to {param.high:g} {param.unit}".rstrip() + (", whole" if param.integer else "")
-    text.append(f"  {accepted}", style="cyan")
+    text.append(f"  {accepted(param)}", style="cyan")
     return text
 
 

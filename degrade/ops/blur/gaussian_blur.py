@@ -10,7 +10,7 @@ import torch
 from degrade.distributions import Array
 from degrade.kernels.fetch import fetch
 from degrade.kernels.lang import jit, tl
-from degrade.op import Context, Param, Theta, TwoStrokeOp
+from degrade.op import Context, Param, Theta, TwoStrokeOp, ordered_sum
 
 
 class GaussianBlur(TwoStrokeOp):
@@ -34,7 +34,7 @@ class GaussianBlur(TwoStrokeOp):
         i = np.arange(radius.max(initial=0) + 1)
         taps = np.exp(-0.5 * (i / np.maximum(theta[:, :1].astype(np.float64), 1e-3)) ** 2)
         taps = np.where((taps < 2.2e-16) | (i > radius[:, None]), 0.0, taps)
-        taps /= taps[:, :1] + 2.0 * taps[:, 1:].sum(1, keepdims=True)
+        taps /= taps[:, :1] + 2.0 * ordered_sum(taps[:, 1:])
         return np.concatenate([radius[:, None], taps], 1).astype(np.float32)
 
     @staticmethod

@@ -10,9 +10,7 @@ import torch
 from degrade.distributions import Array
 from degrade.kernels.fetch import fetch
 from degrade.kernels.lang import jit, tl
-from degrade.op import Context, Param, Theta, TwoStrokeOp
-
-EPS = 2.0**-52
+from degrade.op import Context, Param, Theta, TwoStrokeOp, ordered_sum
 
 
 class MotionBlur(TwoStrokeOp):
@@ -28,13 +26,19 @@ class MotionBlur(TwoStrokeOp):
 
     @classmethod
     def tables(cls, theta: Array) -> Array:
-        """The number of taps, then (dy, dx, weight) of each."""
-        lists = [_taps(float(length), float(angle)) for length, angle, *_ in theta]
-        rows = np.zeros((len(theta), 1 + 3 * max((len(t) for t in lists), default=0)), dtype=np.float32)
-        for row, taps in zip(rows, lists):
-            row[0] = len(taps)
-            row[1 : 1 + taps.size] = taps.ravel()
-        return rows
+        """The number of taps, then (dy, dx, weight) of each, sorted by dy, then dx."""
+        length, angle = theta[:, 0].astype(np.float64)[:, None, None], np.deg2rad(theta[:, 1].astype(np.float64))[:, None, None]
+        half, cos, sin = (length - 1) / 2, np.cos(angle), np.sin(angle)
+        # Walk along the axis that the line is closer to; a tap lies less than a pixel from the line, so within one step of it.
+        flat = np.abs(cos) >= np.abs(sin)
+        major = np.arange(-int(half.max(initial=0)) - 1, int(half.max(initial=0)) + 2)[None, :, None]
+        minor = np.rint(major * np.where(flat, sin, cos) / np.where(flat, cos, sin)) + np.asarray([-1, 0, 1])
+        x, y = np.where(flat, major, minor), np.where(flat, minor, major)  # y points up
+        along, distance = x * cos + y * sin, np.abs(y * cos - x * sin)
+        at_the_end = (np.hypot(x, y) >= half) & (distance <= 1)
+        weight = np.maximum(1.0 - np.where(at_the_end, np.hypot(distance, half - np.abs(along)), distance), 0.0)
+        weight[weight < 1e-12] = 0.0  # a pixel on the rim, but for rounding
+        return _packed(*(a.reshape(len(theta), -1) for a in (-y, x, weight)))
 
     @staticmethod
     def twin(x, theta: Theta, context: Context):
@@ -71,24 +75,11 @@ class MotionBlur(TwoStrokeOp):
         return fetch(scratch, y, x)
 
 
-def _taps(length: float, angle: float) -> Array:
-    """The taps (dy, dx, weight) with positive weight, sorted by dy then dx."""
-    half = (max(1.0, length) - 1) / 2
-    phi = angle % 180 / 180 * np.pi
-    cos, sin = np.cos(phi), np.sin(phi)
-    side = 1.0 if cos >= 0 else -1.0
-    far_x = int(np.fix(half * cos + side - length * EPS))
-    far_y = int(np.fix(half * sin + 1 - length * EPS))
-    x, y = np.meshgrid(np.arange(0, far_x + int(side), int(side)), np.arange(0, far_y + 1))
-    distance = y * cos - x * sin
-    from_centre = np.hypot(x, y)
-    beyond = (from_centre >= half) & (np.abs(distance) <= 1)
-    overshoot = half - np.abs((x + distance * sin) / cos)  # cos is never exactly 0 in floating point
-    distance = np.where(beyond, np.hypot(distance, overshoot), distance)
-    weight = np.maximum(0.0, 1 + EPS - np.abs(distance))
-    kernel: dict[tuple[int, int], float] = {}
-    for dy, dx, w in zip(y.ravel(), x.ravel(), weight.ravel()):
-        for sign in (1, -1):  # correlation with the kernel turned by 180 degrees is the same: it is symmetric
-            kernel[int(-dy) * sign, int(dx) * sign] = w
-    total = sum(kernel.values()) + EPS * length * length
-    return np.asarray([(dy, dx, w / total) for (dy, dx), w in sorted(kernel.items()) if w > 0])
+def _packed(dy: Array, dx: Array, weight: Array) -> Array:
+    """Rows of (count, dy, dx, weight, dy, dx, weight, …) of the taps with weight, in order; weights made to sum to 1."""
+    used = weight > 0
+    count = used.sum(1)
+    order = np.argsort(np.where(used, dy * 1024 + dx, np.inf), axis=1, kind="stable")[:, : count.max(initial=0)]
+    dy, dx, weight = (np.take_along_axis(np.where(used, a, 0.0), order, 1) for a in (dy, dx, weight))
+    taps = np.stack([dy, dx, weight / ordered_sum(weight)], 2)
+    return np.concatenate([count[:, None], taps.reshape(len(dy), -1)], 1).astype(np.float32)
