@@ -17,7 +17,7 @@ from degrade.program import Program
 
 from .masking import Masks
 
-CHUNK_PIXELS = 1 << 19  # per call of a twin on the CPU: keeps its temporaries in the cache
+GROUP_PIXELS = 1 << 18  # samples that run together on the CPU: their temporaries stay in the cache
 
 
 def to_canvas(x: torch.Tensor) -> torch.Tensor:
@@ -25,7 +25,7 @@ def to_canvas(x: torch.Tensor) -> torch.Tensor:
     if x.dtype == torch.float32:
         return x.clone(memory_format=torch.contiguous_format)
     if x.dtype == torch.uint8:
-        return (x.to(torch.int32) * 257).to(torch.float32).mul_(1.0 / 65535.0).contiguous()
+        return x.to(torch.float32, memory_format=torch.contiguous_format).mul_(257.0).mul_(1.0 / 65535.0)
     return round_fixed(x.to(torch.float32)).contiguous()
 
 
@@ -34,7 +34,7 @@ def from_canvas(canvas: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     if x.dtype == torch.float32:
         out = canvas
     elif x.dtype == torch.uint8:
-        out = torch.floor(canvas * 255.0 + 0.5).to(torch.uint8)
+        out = (canvas * 255.0).add_(0.5).to(torch.uint8)  # the cast is the floor
     else:
         out = torch.where(canvas == to_canvas(x), x, canvas.to(x.dtype))
     like = torch.empty_like(x)
@@ -75,8 +75,15 @@ def blend(own: torch.Tensor, new: torch.Tensor, weight: torch.Tensor) -> torch.T
 
 def execute(program: Program, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
     """Apply a program to images b 3 h w of any accepted dtype."""
+    group = max(1, GROUP_PIXELS // (x.shape[2] * x.shape[3])) if x.device.type == "cpu" else len(x)
+    parts = [slice(i, i + group) for i in range(0, len(x), group)]
     with torch.autocast(x.device.type, enabled=False):
-        return _Run(program, x, mask).result()
+        if len(parts) == 1:
+            return _Run(program, x, mask).result()
+        out = torch.empty_like(x)
+        for rows in parts:
+            out[rows] = _Run(program[rows], x[rows], None if mask is None else mask[rows]).result()
+        return out
 
 
 class _Run:
@@ -97,35 +104,27 @@ class _Run:
             for region in range(len(self.program.parent)):
                 self.keep(region, np.flatnonzero(self.chains[:, region] & (self.program.first[:, region] == slot)))
             for code in range(len(self.program.ops)):
-                rows = np.flatnonzero(self.code[:, slot] == code)
-                for part in self.chunks(rows):
-                    self.apply(find(self.program.ops[code]), slot, part)
+                self.apply(find(self.program.ops[code]), slot, np.flatnonzero(self.code[:, slot] == code))
             for region in reversed(range(len(self.program.parent))):
                 self.close(region, np.flatnonzero(self.chains[:, region] & (self.program.last[:, region] == slot)))
         return from_canvas(self.canvas, self.x)
-
-    def chunks(self, rows: Array) -> list[Array]:
-        """Rows in pieces whose temporaries stay in the cache; a GPU takes them all at once."""
-        if not len(rows):
-            return []
-        pixels = self.program.size[0] * self.program.size[1]
-        size = max(1, CHUNK_PIXELS // pixels) if self.canvas.device.type == "cpu" else len(rows)
-        return [rows[i : i + size] for i in range(0, len(rows), size)]
 
     def index(self, rows: Array) -> torch.Tensor:
         return torch.from_numpy(rows).to(self.canvas.device)
 
     def apply(self, op: type[Op], slot: int, rows: Array) -> None:
         """One op in one slot, for the samples that have it there."""
+        if not len(rows):
+            return
         at = self.index(rows)
         own = self.canvas[at]
-        new = self.round_free(op, slot, rows, own).clamp(0.0, 1.0)
+        new = self.changed(op, slot, rows, own).clamp(0.0, 1.0)
         regions = (self.masks.leaders[rows] >= 0) & (self.program.first[rows] == slot) & (self.program.last[rows] == slot)
         if regions.any():
             new = blend(own, new, self.masks.product(rows, regions))
         self.canvas[at] = self.round(new)
 
-    def round_free(self, op: type[Op], slot: int, rows: Array, own: torch.Tensor) -> torch.Tensor:
+    def changed(self, op: type[Op], slot: int, rows: Array, own: torch.Tensor) -> torch.Tensor:
         """f(x), before clamp and rounding."""
         theta = self.program.theta[rows, slot]
         values = tuple(torch.from_numpy(theta[:, i].copy()).to(own.device)[:, None, None, None] for i in range(theta.shape[1]))
@@ -138,7 +137,8 @@ class _Run:
     def keep(self, region: int, rows: Array) -> None:
         """Remember the image before a chain."""
         if len(rows):
-            self.kept[region] = self.kept.get(region, torch.empty_like(self.canvas))
+            if region not in self.kept:
+                self.kept[region] = torch.empty_like(self.canvas)
             self.kept[region][self.index(rows)] = self.canvas[self.index(rows)]
 
     def close(self, region: int, rows: Array) -> None:

@@ -1,0 +1,277 @@
+"""Measure every op: `python -m benchmarks.run`. A row is printed with its check, made in the same run; a red check has no time."""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks import checks, timing
+from benchmarks.report import console_table
+from degrade import REGISTRY, Local, Pipeline, Program, masks
+from degrade.backends.plan import make_plan
+from degrade.cli.demo import photograph
+from degrade.kernels.lang import HAS_TRITON
+from degrade.program import write_whole
+
+DTYPES = (torch.uint8, torch.float16)
+BATCHES, QUICK_BATCHES = (1, 32, 256), (1, 32)
+AREAS = (1.0, 0.1)
+FEATHER = 0.05
+SIZE = 224
+SECONDS, QUICK_SECONDS = 5.0, 1.5  # timed per row on the CPU
+PHOTOGRAPHS = 32  # beyond these, turned ones
+BESIDE_OPENCV = ("jpeg", "gaussian_blur")
+PACKAGES = ("torch", "triton", "numpy", "opencv", "pillow")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What one row measures."""
+
+    op: str
+    backend: str
+    device: str
+    dtype: torch.dtype
+    batch: int
+    area: float
+    size: int = SIZE
+
+    def pipeline(self) -> Pipeline:
+        op = REGISTRY[self.op]()
+        recipe = op if self.area == 1.0 else Local(op, masks.Ellipse(area=self.area, feather=FEATHER))
+        return Pipeline(recipe, seed=1, backend=self.backend)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**vars(self), "dtype": str(self.dtype).removeprefix("torch.")}
+
+
+# ---- one row ---------------------------------------------------------------------------------------------------------
+
+
+def row(setting: Setting, seconds: float) -> dict[str, Any]:
+    """Check a setting, and time it if every check passes."""
+    x = images(setting)
+    pipe = setting.pipeline()
+    found = checks.all_checks(pipe, x, setting.op, setting.backend)
+    out = {**setting.to_dict(), "checks": found, "ok": not checks.red(found)}
+    if out["ok"]:
+        out |= measure_cuda(setting, pipe, x) if x.is_cuda else measure_cpu(setting, pipe, x, seconds)
+        out["images_per_s"] = setting.batch / out["ms"]["median"] * 1e3
+        out["times_copy"] = out["ms"]["median"] / out["copy_ms"]["median"]
+    return out
+
+
+def images(setting: Setting) -> torch.Tensor:
+    x = torch.stack([_photograph(i, setting.size) for i in range(setting.batch)])
+    return (x if setting.dtype == torch.uint8 else (x / 255).to(setting.dtype)).to(setting.device)
+
+
+@cache
+def _photograph(number: int, size: int) -> torch.Tensor:
+    if number >= PHOTOGRAPHS:
+        turns = number // PHOTOGRAPHS
+        return torch.rot90(_photograph(number % PHOTOGRAPHS, size), turns % 4, (1, 2)).roll(turns, 2).contiguous()
+    return torch.from_numpy(photograph(number, size)).permute(2, 0, 1).contiguous()
+
+
+def ids_of(number: int, batch: int) -> Any:
+    """Every call draws for samples it has not seen, as in training."""
+    return np.arange(number * batch, (number + 1) * batch)
+
+
+def contestants(setting: Setting, pipe: Pipeline, x: torch.Tensor) -> dict[str, timing.Call]:
+    """The end user's call, drawing included, and a copy of the same bytes."""
+    target = torch.empty_like(x)
+    return {"pipe": lambda number: pipe(x, ids=ids_of(number, setting.batch)), "copy": lambda number: target.copy_(x)}
+
+
+def host_parts(setting: Setting, pipe: Pipeline) -> dict[str, timing.Call]:
+    """What the host does before the launches: drawing; drawing and planning. The torch backend has no plan."""
+
+    def sample(number: int) -> Program:
+        return pipe.sample(ids_of(number, setting.batch), (setting.size, setting.size))
+
+    def host(number: int) -> None:
+        program = sample(number)
+        make_plan(program, program.numbers)
+
+    return {"sample": sample, "host": host}
+
+
+def measure_cpu(setting: Setting, pipe: Pipeline, x: torch.Tensor, seconds: float) -> dict[str, Any]:
+    got = timing.on_cpu({**contestants(setting, pipe, x), **host_parts(setting, pipe)}, seconds)
+    out: dict[str, Any] = {"ms": got["pipe"], "copy_ms": got["copy"], "sample_ms": got["sample"], "host_ms": got["host"]}
+    if setting.op in BESIDE_OPENCV and setting.dtype == torch.uint8 and setting.area == 1.0:
+        out["cv2"] = beside_opencv(setting, pipe, x, seconds)
+    return out
+
+
+def measure_cuda(setting: Setting, pipe: Pipeline, x: torch.Tensor) -> dict[str, Any]:
+    both = contestants(setting, pipe, x)
+    torch.cuda.synchronize()
+    held = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    both["pipe"](0)
+    torch.cuda.synchronize()
+    out: dict[str, Any] = {"peak_bytes": torch.cuda.max_memory_allocated() - held}  # beyond the input, result included
+    got = timing.on_cuda(both)
+    host = timing.on_cpu(host_parts(setting, pipe), 1.0)
+    out |= {**got["pipe"], "copy_ms": got["copy"]["ms"], "sample_ms": host["sample"], "host_ms": host["host"]}
+    if setting.backend == "triton":
+        out["device_ms"] = timing.device_only(both["pipe"], out["wall_ms"]["median"])
+    return out
+
+
+def beside_opencv(setting: Setting, pipe: Pipeline, x: torch.Tensor, seconds: float) -> dict[str, Any]:
+    """OpenCV on the same images and parameters, in its own layout and order of channels, both sides on one thread."""
+    native = [np.ascontiguousarray(image[:, :, ::-1]) for image in x.permute(0, 2, 3, 1).numpy()]
+    drawn = [pipe.sample(ids_of(n, setting.batch), (setting.size, setting.size)).theta[:, 0] for n in range(timing.CPU_MOST + 1)]
+
+    def opencv(number: int) -> list[Any]:
+        return [opencv_call(setting.op, image, theta) for image, theta in zip(native, drawn[number])]
+
+    both = {"own": contestants(setting, pipe, x)["pipe"], "cv2": opencv}
+    with timing.one_thread():
+        got = timing.on_cpu(both, seconds)
+        theirs = np.stack(opencv(0))[..., ::-1].astype(np.int16)
+        own = pipe(x, ids=ids_of(0, setting.batch)).permute(0, 2, 3, 1).numpy().astype(np.int16)
+    times = {"own_ms": got["own"], "cv2_ms": got["cv2"], "speed": got["cv2"]["median"] / got["own"]["median"]}
+    return {**times, "largest_difference": int(np.abs(own - theirs).max()), "mean_difference": float(np.abs(own - theirs).mean()), "threads": 1}
+
+
+def opencv_call(op: str, image: Any, theta: Any) -> Any:
+    import cv2
+
+    if op == "jpeg":
+        return checks.opencv_jpeg_bgr(image, int(theta[0]), checks.SUBSAMPLINGS[int(theta[1])])
+    sigma = float(theta[0])
+    width = 2 * int(np.ceil(2 * sigma)) + 1
+    return cv2.GaussianBlur(image, (width, width), sigma, borderType=cv2.BORDER_REPLICATE)
+
+
+# ---- a run -----------------------------------------------------------------------------------------------------------
+
+
+def settings(args: argparse.Namespace) -> Iterator[Setting]:
+    """Every op by backend, dtype, batch and area."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    present = [b for b in ("torch", "triton") if args.backend in (b, "all") and (b == "torch" or (device == "cuda" and HAS_TRITON))]
+    for op in sorted(fnmatch.filter(REGISTRY, args.op)):
+        for backend in present:
+            for dtype in DTYPES[:1] if args.quick else DTYPES:
+                for batch in QUICK_BATCHES if args.quick else BATCHES:
+                    for area in AREAS:
+                        yield Setting(op, backend, device, dtype, batch, area)
+
+
+def run(wanted: list[Setting], seconds: float) -> Iterator[dict[str, Any]]:
+    for setting in wanted:
+        try:
+            yield row(setting, seconds)
+        except Exception as error:  # out of memory, say; the row has no time, and the others go on
+            yield {**setting.to_dict(), "checks": {"run": f"{type(error).__name__}: {error}"}, "ok": False}
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers hold for."""
+    cuda = torch.cuda.is_available()
+    return {
+        "device": torch.cuda.get_device_name() if cuda else cpu_model(),
+        "driver": _said("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader") if cuda else None,
+        "cuda": torch.version.cuda,
+        "cpu": cpu_model(),
+        "cores_used": torch.get_num_threads(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in PACKAGES},
+    }
+
+
+def cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def version(package: str) -> str | None:
+    for name in (package, f"{package}-python-headless", f"{package}-python"):
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def commit() -> str | None:
+    """The commit measured, with "dirty" if files differ from it; None outside a repository with commits."""
+    head = _said("git", "rev-parse", "--verify", "HEAD")
+    return f"{head} dirty" if head and _said("git", "status", "--porcelain") else head
+
+
+def _said(*command: str) -> str | None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip() or None
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
+    parser.add_argument("--suite", choices=("ops",), default="ops")
+    parser.add_argument("--backend", choices=("torch", "triton", "all"), default="all")
+    parser.add_argument("--op", default="*", metavar="GLOB", help="names of ops, such as '*_blur'")
+    parser.add_argument("--quick", action="store_true", help=f"uint8 and batches of {QUICK_BATCHES} only")
+    parser.add_argument("--threads", type=int, metavar="N", help="torch's threads on the CPU; by default torch's own choice")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="where to write the JSON")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    from rich.console import Console
+    from rich.progress import track
+
+    args = parse(arguments)
+    wanted = list(settings(args))
+    if not wanted:
+        print(f"nothing to measure: no op matches {args.op!r}, or backend {args.backend!r} cannot run here.", file=sys.stderr)
+        return 1
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None  # before the run adds its own
+    start = time.perf_counter()
+    rows = list(track(run(wanted, QUICK_SECONDS if args.quick else SECONDS), total=len(wanted), description="rows", console=Console(stderr=True)))
+    result = {
+        "machine": {**machine(), "load_before": load},
+        "commit": commit(),
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "args": {name: value for name, value in vars(args).items() if name != "out"},
+        "seconds": round(time.perf_counter() - start, 1),
+        "rows": rows,
+    }
+    if args.out:
+        write_whole(args.out, json.dumps(result, indent=1) + "\n")
+    Console(width=None if sys.stdout.isatty() else 160).print(console_table(result))
+    return 0 if all(r["ok"] for r in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

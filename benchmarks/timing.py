@@ -1,0 +1,106 @@
+"""Clocks. Contestants are always timed in turns within one run, so that a noisy machine is noisy for all of them."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+Call = Callable[[int], object]  # takes the number of the round, so that every call can draw anew
+Stats = dict[str, float]
+
+CUDA_WARMUP, CUDA_REPEATS, CUDA_BLOCKS = 25, 100, 4
+CPU_LEAST, CPU_MOST = 3, 200
+GATE_CYCLES = 2_000_000  # about a millisecond of a busy device for each millisecond that the host needs
+
+
+def summary(milliseconds: list[float]) -> Stats:
+    """Median, quartiles and number of repeats."""
+    q1, median, q3 = np.percentile(milliseconds, (25, 50, 75)).tolist()
+    return {"median": median, "q1": q1, "q3": q3, "repeats": len(milliseconds)}
+
+
+def on_cpu(contestants: dict[str, Call], seconds: float) -> dict[str, Stats]:
+    """Milliseconds of one call each, by the wall clock, round-robin until the time is up, with at least three rounds."""
+    taken: dict[str, list[float]] = {name: [] for name in contestants}
+    for call in contestants.values():
+        call(0)
+    end = time.perf_counter() + seconds
+    for number in range(1, CPU_MOST + 1):
+        for name, call in contestants.items():
+            taken[name].append(_wall(call, number))
+        if number >= CPU_LEAST and time.perf_counter() > end:
+            break
+    return {name: summary(values) for name, values in taken.items()}
+
+
+def _wall(call: Call, number: int) -> float:
+    start = time.perf_counter()
+    call(number)
+    return (time.perf_counter() - start) * 1e3
+
+
+def on_cuda(contestants: dict[str, Call]) -> dict[str, dict[str, Stats]]:
+    """Steady calls without waiting in between: `ms` from event to event, `wall_ms` by the host's clock per block.
+
+    A call whose host part is longer than its device part shows its host part. Caches are as the loop leaves them.
+    """
+    for call in contestants.values():
+        for number in range(CUDA_WARMUP):
+            call(number)
+    events: dict[str, list[float]] = {name: [] for name in contestants}
+    walls: dict[str, list[float]] = {name: [] for name in contestants}
+    length = -(-CUDA_REPEATS // CUDA_BLOCKS)
+    for block in range(CUDA_BLOCKS):
+        for name, call in contestants.items():
+            between, wall = _block(call, range(block * (length + 1), (block + 1) * (length + 1)))
+            events[name] += between[1:]  # the first also fills the queue
+            walls[name].append(wall)
+    return {name: {"ms": summary(events[name]), "wall_ms": summary(walls[name])} for name in contestants}
+
+
+def _block(call: Call, numbers: range) -> tuple[list[float], float]:
+    marks = [torch.cuda.Event(enable_timing=True) for _ in range(len(numbers) + 1)]
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    marks[0].record()
+    for mark, number in zip(marks[1:], numbers):
+        call(number)
+        mark.record()
+    torch.cuda.synchronize()
+    wall = (time.perf_counter() - start) * 1e3 / len(numbers)
+    return [a.elapsed_time(b) for a, b in itertools.pairwise(marks)], wall
+
+
+def device_only(call: Call, host_ms: float) -> Stats:
+    """Device time of one call: the device is kept busy until the host has launched all of it, if the host never waits."""
+    taken = []
+    for number in range(CUDA_REPEATS):
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        torch.cuda.synchronize()
+        torch.cuda._sleep(int(GATE_CYCLES * (1.0 + 2.0 * host_ms)))
+        begin.record()
+        call(number)
+        end.record()
+        torch.cuda.synchronize()
+        taken.append(begin.elapsed_time(end))
+    return summary(taken)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """torch and OpenCV on one thread."""
+    import cv2
+
+    threads, others = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(others)
