@@ -35,6 +35,8 @@ class Pipeline(nn.Module):
     Without `ids`, ids are (rank, worker, call counter): never repeated, but a weaker promise. `train()` and `eval()` change nothing.
     """
 
+    _maps: torch.Tensor | None
+
     def __init__(self, recipe: Node, seed: int = 0, backend: str = "auto", check: str = "first") -> None:
         super().__init__()
         if not isinstance(recipe, (Op, Combinator)):
