@@ -1,8 +1,11 @@
 """The two backends against each other, and both against the contracts: batch order, untouched pixels, every dtype and layout."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import degrade
 from degrade import Compose, Local, OneOf, Pipeline, SomeOf, masks
@@ -42,8 +45,9 @@ def mixed(seed=3):
     return Pipeline(Compose(SomeOf(*local, n=(1, 2)), OneOf(chain, Compose(*ops[:2]), p=0.8)), seed=seed)
 
 
-def test_twin_alone_equals_batch_and_shuffle():
-    x, ids = photo(6, 33, 48), np.array([5, 900, 7, 2**40, 11, 3])
+@pytest.mark.parametrize("size", [(33, 48), (225, 223)], ids=str)
+def test_twin_alone_equals_batch_and_shuffle(size):
+    x, ids = photo(6, *size), np.array([5, 900, 7, 2**40, 11, 3])
     pipe = mixed()
     whole = pipe(x, ids=ids)
     order = np.array([4, 0, 5, 2, 1, 3])
@@ -91,6 +95,25 @@ def test_device_equals_twin_on_a_mixed_batch(dtype, device):
     ]
     # A contrast or codec after a float op may flip a rounding; the rest must agree.
     assert far.float().mean() < 2e-3
+
+
+@pytest.mark.parametrize("backend", ["torch", pytest.param("triton", marks=pytest.mark.device)])
+@pytest.mark.parametrize("subsampling", degrade.Jpeg.parameters["subsampling"].choices)
+def test_jpeg_through_the_whole_engine_equals_pillow(subsampling, backend, device):
+    """uint8 in, uint8 out, and float16, which holds 8-bit values well enough to find them again."""
+    x = photo(2, 19, 35)
+    want = []
+    for image in x.permute(0, 2, 3, 1).numpy():
+        file, picture = io.BytesIO(), Image.fromarray(image)
+        picture.convert("L").save(file, "JPEG", quality=23) if subsampling == "grey" else picture.save(
+            file, "JPEG", quality=23, subsampling=subsampling
+        )
+        want.append(np.asarray(Image.open(file).convert("RGB")))
+    want = torch.from_numpy(np.stack(want)).permute(0, 3, 1, 2)
+    got = degrade.functional.jpeg(x.to(device), quality=23, subsampling=subsampling, backend=backend)
+    assert torch.equal(got.cpu(), want)
+    half = degrade.functional.jpeg((x / 255).half().to(device), quality=23, subsampling=subsampling, backend=backend)
+    assert torch.equal((half.cpu().float() * 255).round().to(torch.uint8), want)
 
 
 @pytest.mark.device

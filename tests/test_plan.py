@@ -1,0 +1,114 @@
+"""The planner, on the host: how many launches, and which tiles of whom."""
+
+import numpy as np
+import pytest
+import torch
+from test_engine import mixed
+
+import degrade
+from degrade import Compose, Local, OneOf, Pipeline, masks
+from degrade.backends.plan import make_plan
+from degrade.kernels import plan as layout
+from degrade.kernels.fetch import TILE_COLUMNS, TILE_ROWS
+from degrade.ops import REGISTRY, TwoStrokeOp, find
+
+SIZE = (224, 256)
+FRAME = (224 // TILE_ROWS) * (256 // TILE_COLUMNS)
+
+
+def planned(recipe, count=64, size=SIZE):
+    program = Pipeline(recipe, seed=1).sample(range(count), size)
+    return program, make_plan(program, program.numbers)
+
+
+def items(plan, launch):
+    """The work items of a launch, and the item of each tile."""
+    tiles = plan.arena[launch.item_of : launch.item_of + launch.tiles]
+    count = tiles.max(initial=-1) + 1
+    return plan.arena[launch.items : launch.items + count * layout.ITEM].reshape(count, layout.ITEM), tiles
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_launches_are_twice_the_deepest_chain_plus_one(seed):
+    program = mixed(seed).sample(range(40), (33, 48))
+    plan = make_plan(program, program.numbers)
+    strokes = [i for i, name in enumerate(program.ops) if issubclass(find(name), TwoStrokeOp)]
+    depth = (np.isin(program.code, strokes) & ~program.identity()).sum(1)
+    assert len(plan.launches) == 2 * depth.max() + 1
+    assert [launch.kind for launch in plan.launches] == ["settle", *(["reach", "settle"] * depth.max())]
+    for k in range(1, depth.max() + 1):  # finished samples are not launched again
+        for launch in plan.launches[2 * k - 1 : 2 * k + 1]:
+            assert set(items(plan, launch)[0][:, layout.SAMPLE]) <= set(np.flatnonzero(depth >= k))
+    leaving = np.concatenate([items(plan, launch)[0] for launch in plan.launches if launch.kind == "settle"])
+    assert sorted(leaving[leaving[:, layout.LEAVES] == 1, layout.SAMPLE]) == list(range(40)), "each sample leaves once"
+
+
+def test_point_ops_take_one_launch():
+    _, plan = planned(Compose(degrade.MeanShift(), degrade.GaussianNoise(), Local(degrade.ImpulseNoise(), masks.Blob())))
+    assert [(launch.kind, launch.tiles) for launch in plan.launches] == [("settle", 64 * FRAME)]
+
+
+def test_tiles_cover_their_rectangles_once():
+    _, plan = planned(Local(OneOf(*(op() for op in REGISTRY.values())), masks.Ellipse()), size=(225, 223))
+    for launch in plan.launches:
+        work, tiles = items(plan, launch)
+        assert (np.diff(tiles) >= 0).all()
+        for i, item in enumerate(work):
+            mine = np.flatnonzero(tiles == i)
+            if len(mine):
+                assert mine[0] == item[layout.FIRST_TILE] and len(mine) % item[layout.TILES_WIDE] == 0
+                assert item[layout.TILE_Y] + len(mine) // item[layout.TILES_WIDE] <= -(-225 // TILE_ROWS)
+                assert item[layout.TILE_X] + item[layout.TILES_WIDE] <= -(-223 // TILE_COLUMNS)
+
+
+@pytest.mark.parametrize("name", [n for n, op in REGISTRY.items() if issubclass(op, TwoStrokeOp) and not op.whole_frame])
+def test_reach_is_the_support_dilated_by_the_radius(name):
+    program, plan = planned(Local(REGISTRY[name](severity=0.3), masks.Ellipse(area=0.05, feather=0.02)))
+    reach = plan.launches[1]
+    work, tiles = items(plan, reach)
+    support = masks.find("ellipse").support(program.numbers[:, 0], *SIZE)
+    radius = REGISTRY[name].radius(program.theta[:, 0])
+    for i, item in enumerate(work):
+        n = item[layout.SAMPLE]
+        high = (tiles == i).sum() // item[layout.TILES_WIDE]
+        y0, y1, x0, x1 = support[n]
+        wanted = max(y0 - radius[n], 0), min(y1 + radius[n], SIZE[0]), max(x0 - radius[n], 0), min(x1 + radius[n], SIZE[1])
+        assert item[layout.TILE_Y] == wanted[0] // TILE_ROWS and item[layout.TILE_Y] + high == -(-wanted[1] // TILE_ROWS)
+        assert item[layout.TILE_X] == wanted[2] // TILE_COLUMNS
+        assert item[layout.TILE_X] + item[layout.TILES_WIDE] == -(-wanted[3] // TILE_COLUMNS)
+    assert reach.tiles < 0.4 * 64 * FRAME
+
+
+def test_a_statistic_reads_the_whole_frame():
+    _, plan = planned(Local(degrade.Contrast(), masks.Ellipse(area=0.02)))
+    assert plan.launches[1].tiles == 64 * FRAME
+
+
+def test_settles_between_the_first_and_the_last_keep_to_their_region():
+    blur = Local(degrade.GaussianBlur(2.0), masks.Rectangle(area=0.05, feather=0.0))
+    _, plan = planned(Compose(blur, blur, blur))
+    tiles = [launch.tiles for launch in plan.launches]
+    assert tiles[0] == tiles[-1] == 64 * FRAME
+    assert max(tiles[2], tiles[4]) < 0.3 * 64 * FRAME
+
+
+def test_everything_goes_up_in_one_array_of_int32():
+    program, plan = planned(mixed().recipe)
+    assert plan.arena.dtype == np.int32 and plan.arena.ndim == 1
+    theta = program.theta.reshape(-1).view(np.int32)
+    table = plan.arena[plan.sections["instructions"] :][: len(program) * plan.positions * layout.INSTRUCTION].reshape(
+        len(program), -1, layout.INSTRUCTION
+    )
+    for n, position in zip(*np.nonzero(table[..., layout.CODE] >= 0)):
+        step = table[n, position]
+        assert np.array_equal(plan.arena[step[layout.THETA] :][:4], theta.reshape(len(program), -1, 4)[n, step[layout.SLOT]])
+
+
+def test_nothing_is_launched_where_a_mask_lies_outside_the_frame():
+    """An empty support leaves only the copy."""
+    program = Pipeline(Local(degrade.GaussianBlur(2.0), masks.Rectangle(area=0.1))).sample([0], SIZE)
+    program.numbers[0, 0, :2] = 10_000.0  # the centre
+    plan = make_plan(program, program.numbers)
+    assert plan.launches[1].tiles == 0
+    x = torch.rand(1, 3, *SIZE, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(degrade.apply(program, x), x)
