@@ -34,3 +34,17 @@ def test_builds_without_spills(target, dtype, capsys):
     for row in rows:
         assert row["spills"] == 0, row
         assert row["registers"] <= BUDGET[row["kernel"]], row
+
+
+@pytest.mark.build
+def test_the_launch_path_builds_each_kernel_once():
+    """Batches of other sizes, places in memory and programs reuse the binaries; only what the kernels are specialised on counts.
+
+    reach: width a multiple of 16 or not. settle: that, times first launch or later; and one for the channels-last image.
+    """
+    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
+    run = subprocess.run([sys.executable, Path(__file__).with_name("launch.py")], capture_output=True, text=True, env=environment)
+    assert run.returncode == 0, run.stderr[-2000:]
+    found = json.loads(run.stdout.splitlines()[-1])
+    assert found["built"] == {"reach": 2, "settle": 5}
+    assert found["launches"]["settle"] >= 8 and found["launches"]["reach"] >= 7

@@ -47,7 +47,10 @@ class Plan:
 
 
 class Arena:
-    """One growing int32 buffer; `add` returns the offset of what it takes."""
+    """One growing int32 buffer; `add` returns the offset of what it takes.
+
+    Every part starts at a multiple of 16 bytes: Triton builds another binary for each pointer whose alignment differs.
+    """
 
     def __init__(self) -> None:
         self.parts: list[Array] = []
@@ -56,8 +59,9 @@ class Arena:
     def add(self, values: Array) -> int:
         flat = np.ascontiguousarray(values).reshape(-1)
         flat = flat.view(np.int32) if flat.dtype == np.float32 else flat.astype(np.int32)
-        at, self.size = self.size, self.size + len(flat)
-        self.parts.append(flat)
+        padding = -len(flat) % 4
+        at, self.size = self.size, self.size + len(flat) + padding
+        self.parts += [flat, np.zeros(padding, np.int32)]
         return at
 
     def join(self) -> Array:

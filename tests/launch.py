@@ -1,0 +1,61 @@
+"""The engine's real launch path with no GPU: kernels are bound, specialised and built, then not run.
+
+Run as a script, since a process that interprets Triton cannot compile it. Prints one JSON object: launches made, and how many
+binaries each kernel was built into over several batches that differ in everything a batch may differ in.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
+
+import torch
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.runtime.jit import JITFunction
+
+import degrade
+from degrade import Pipeline
+from degrade.backends import engine
+
+
+class Card:
+    """As much of a driver as compiling needs."""
+
+    def get_current_target(self):
+        return GPUTarget("cuda", 90, 32)
+
+    def get_current_device(self):
+        return 0
+
+    def get_current_stream(self, device):
+        return 0
+
+
+def main():
+    triton.runtime.driver.set_active(Card())
+    launches = {"reach": 0, "settle": 0}
+    built = {"reach": set(), "settle": set()}
+    real = JITFunction.run
+
+    def build_only(self, *args, grid, warmup, **kwargs):
+        kernel = real(self, *args, grid=grid, warmup=True, **kwargs)
+        launches[self.fn.__name__] += 1
+        built[self.fn.__name__].add(kernel.hash)
+        return kernel
+
+    JITFunction.run = build_only
+    from test_engine import mixed
+
+    pipe = Pipeline(mixed().recipe)
+    for seed, (b, h, w) in enumerate([(3, 224, 224), (1, 224, 224), (17, 64, 96), (2, 1, 1), (5, 33, 48), (4, 20, 224), (1, 16, 16)]):
+        x = torch.zeros(b, 3, h, w, dtype=torch.uint8)
+        engine.execute(pipe.sample([7 * seed + i for i in range(b)], (h, w), view=seed), x)
+    program = Pipeline(degrade.MeanShift(0.1)).sample([0], (32, 32))
+    engine.execute(program, torch.zeros(1, 3, 32, 32, dtype=torch.uint8).to(memory_format=torch.channels_last))
+    print(json.dumps({"launches": launches, "built": {k: len(v) for k, v in built.items()}}))
+
+
+if __name__ == "__main__":
+    main()
