@@ -52,6 +52,14 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="a long sweep; run with --heavy"))
 
 
+def pytest_terminal_summary(terminalreporter):
+    """What tests recorded for people to read, such as the registers of each kernel."""
+    lines = [v for reports in terminalreporter.stats.values() for r in reports for k, v in getattr(r, "user_properties", ()) if k == "summary"]
+    if lines:
+        terminalreporter.section("kernels")
+        terminalreporter.write_line("\n".join(sorted(set(lines))))
+
+
 def _has_gpu():
     import torch
 

@@ -1,14 +1,10 @@
 """The engine's real launch path with no GPU: kernels are bound, specialised and built, then not run.
 
-Run as a script, since a process that interprets Triton cannot compile it. Prints one JSON object: launches made, and how many
+Run as a script (PYTHONPATH=. python tests/launch.py), since a process that interprets Triton cannot compile it. Prints one JSON object: launches made, and how many
 binaries each kernel was built into over several batches that differ in everything a batch may differ in.
 """
 
 import json
-import sys
-from pathlib import Path
-
-sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
 
 import torch
 import triton

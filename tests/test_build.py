@@ -13,23 +13,23 @@ DTYPES = ("uint8", "float16", "float32")
 BUDGET = {"settle": 128, "reach": 96}  # registers per thread, with every op in one pipeline
 
 
+def script(name, *arguments):
+    """The lines that a script of this folder prints, run without the interpreter, which cannot compile."""
+    here = Path(__file__).parent
+    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"} | {"PYTHONPATH": str(here.parent)}
+    run = subprocess.run([sys.executable, here / name, *arguments], capture_output=True, text=True, env=environment)
+    assert run.returncode == 0, run.stderr[-2000:]
+    return run.stdout.splitlines()
+
+
 @pytest.mark.build
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("target", TARGETS)
-def test_builds_without_spills(target, dtype, capsys):
-    script = Path(__file__).with_name("build.py")
-    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}  # an interpreting process cannot compile
-    run = subprocess.run([sys.executable, script, target, "all", dtype], capture_output=True, text=True, env=environment)
-    assert run.returncode == 0, run.stderr[-2000:]
-    rows = [json.loads(line) for line in run.stdout.splitlines()]
-    with capsys.disabled():
-        print(
-            "\n"
-            + "\n".join(
-                f"  {r['kernel']:7} {r['target']:7} {r['dtype']:8} {r['registers']:4} registers, {r['spills']} spills, {r['shared']} B shared"
-                for r in rows
-            )
-        )
+def test_builds_without_spills(target, dtype, record_property):
+    rows = [json.loads(line) for line in script("build.py", target, "all", dtype)]
+    for r in rows:
+        line = f"{r['kernel']:7} {r['target']:7} {r['dtype']:8} {r['registers']:4} registers, {r['spills']} spills, {r['shared']} B shared"
+        record_property("summary", line)
     assert len(rows) == 3
     for row in rows:
         assert row["spills"] == 0, row
@@ -42,9 +42,6 @@ def test_the_launch_path_builds_each_kernel_once():
 
     reach: width a multiple of 16 or not. settle: that, times first launch or later; and one for the channels-last image.
     """
-    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
-    run = subprocess.run([sys.executable, Path(__file__).with_name("launch.py")], capture_output=True, text=True, env=environment)
-    assert run.returncode == 0, run.stderr[-2000:]
-    found = json.loads(run.stdout.splitlines()[-1])
+    found = json.loads(script("launch.py")[-1])
     assert found["built"] == {"reach": 2, "settle": 5}
     assert found["launches"]["settle"] >= 8 and found["launches"]["reach"] >= 7
