@@ -45,6 +45,8 @@ def node_from_dict(data: Any) -> Node:
         return Local(node_from_dict(arguments["child"]), masks.find(family)(**numbers), **{k: v for k, v in arguments.items() if k == "p"})
     allowed = {"Compose": ("children", "p"), "OneOf": ("children", "weights", "p"), "SomeOf": ("children", "n", "weights", "order", "p")}[kind]
     _only(kind, arguments, allowed, ("children",))
+    if not isinstance(arguments["children"], list):
+        raise ValueError(f"{kind} children={arguments['children']!r} is not understood; accepted: a list of recipe entries.")
     children = [node_from_dict(c) for c in arguments["children"]]
     return COMBINATORS[kind](*children, **{k: v for k, v in arguments.items() if k != "children"})
 

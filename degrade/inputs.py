@@ -84,13 +84,13 @@ def check_ids(ids: Any, count: int, name: str = "ids") -> Array:
                 f"{name} is on {ids.device}; accepted: a host tensor, since drawing happens on the host. Keep the ids the loader gave, or use {name}.cpu()."
             )
         if ids.is_floating_point() or ids.dtype == torch.bool:
-            raise TypeError(f"{name} has dtype {str(ids.dtype).removeprefix('torch.')}; accepted: whole numbers (int64).")
+            raise TypeError(f"{name} has dtype {str(ids.dtype).removeprefix('torch.')}; accepted: whole numbers that int64 holds.")
         ids = ids.numpy()
     array = np.asarray(ids)
     if array.size == 0:
         array = array.astype(np.int64)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"{name} has dtype {array.dtype}; accepted: whole numbers (int64).")
+    if array.dtype.kind not in "iu" or (array.dtype.kind == "u" and array.size and int(array.max()) >= 1 << 63):
+        raise TypeError(f"{name} has dtype {array.dtype}; accepted: whole numbers that int64 holds.")
     array = np.atleast_1d(array).astype(np.int64)
     if array.shape != (count,):
         raise ValueError(f"{name} has shape {array.shape}; accepted: ({count},), one id per image.")

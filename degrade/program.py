@@ -155,6 +155,13 @@ class Program:
         if not isinstance(data, dict) or data.get("degrade") != "program":
             raise ValueError("this file is not a degrade program; accepted: what Program.save wrote.")
         check_stream(data.get("stream"), "program")
+        try:
+            return cls._read(data)
+        except (KeyError, IndexError, TypeError) as error:
+            raise ValueError(f"this program is damaged at {error}; accepted: what Program.save wrote.") from error
+
+    @classmethod
+    def _read(cls, data: dict[str, Any]) -> Program:
         from .masks import find as find_mask
 
         ops, families, samples = tuple(data["ops"]), tuple(data["families"]), data["samples"]

@@ -30,6 +30,8 @@ PIPE = Pipeline(degrade.MeanShift(0.1), check="always")
         (lambda: PIPE(X, ids=[1]), r"ids has shape \(1,\); accepted: \(2,\)"),
         (lambda: PIPE(X, ids=[1.5, 2.5]), "ids has dtype float64; accepted: whole numbers"),
         (lambda: PIPE(X, ids=torch.tensor([1.0, 2.0])), "ids has dtype float32; accepted: whole numbers"),
+        (lambda: PIPE(X, ids=[1, 2**63]), "accepted: whole numbers that int64 holds"),
+        (lambda: PIPE(X, ids=[1, 2**70]), "accepted: whole numbers that int64 holds"),
         (lambda: PIPE(X, ids=torch.zeros(2, dtype=torch.int64, device="meta")), "ids is on meta; accepted: a host tensor"),
         (lambda: PIPE(X, ids="name"), "ids='name' is not accepted; accepted: .*'content'"),
         (lambda: PIPE(X, ids=[1, 2], program_ids=[1]), "program_ids has shape"),

@@ -217,6 +217,7 @@ def test_files_of_another_stream_are_refused(tmp_path):
         ("recipe: {GaussianBlur: {sigma: 1000}}", "sigma=1000 is out of range; accepted: 0 to 64 px"),
         ("recipe: {GaussianBlur: {sigma: {LogUnifrom: [1, 2]}}}", "did you mean 'LogUniform'"),
         ("recipe: {Compose: {childs: []}}", "did you mean 'children'"),
+        ("recipe: {Compose: {children: 5}}", "children=5 is not understood"),
         ("recipe: {Local: {child: {Jpeg: {}}}}", "lacks 'mask'"),
         ("recipe: {Local: {child: {Jpeg: {}}, mask: {Elipse: {}}}}", "did you mean 'ellipse'"),
         ("recipe: {Jpeg: 5}", "arguments 5"),
@@ -241,6 +242,11 @@ def test_unwritable_and_foreign_files(tmp_path):
     (tmp_path / "a.json").write_text("{}")
     with pytest.raises(ValueError, match="not a degrade program"):
         degrade.load(tmp_path / "a.json")
+    damaged = pipe.sample([1], (4, 4)).to_dict()
+    del damaged["samples"][0]["slots"][0]["theta"]
+    (tmp_path / "d.json").write_text(json.dumps(damaged))
+    with pytest.raises(ValueError, match="damaged at 'theta'"):
+        degrade.load(tmp_path / "d.json")
     (tmp_path / "b.json").write_text("no")
     with pytest.raises(ValueError, match="not a degrade program"):
         degrade.load(tmp_path / "b.json")
