@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,7 @@ class Constant:
     value: float
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.value):
-            raise ValueError(f"value={self.value} is not a finite number.")
+        _plain(self)
 
     def draw(self, u: Array) -> Array:
         return np.full(u.shape, self.value)
@@ -42,6 +41,7 @@ class Uniform:
     high: float
 
     def __post_init__(self) -> None:
+        _plain(self)
         if not (np.isfinite(self.low) and np.isfinite(self.high) and self.low <= self.high):
             raise ValueError(f"the range ({self.low}, {self.high}) must be two finite numbers, the lower first.")
 
@@ -63,6 +63,7 @@ class LogUniform:
     high: float
 
     def __post_init__(self) -> None:
+        _plain(self)
         if not (0 < self.low <= self.high < np.inf):
             raise ValueError(f"LogUniform({self.low}, {self.high}) needs 0 < low <= high.")
 
@@ -87,15 +88,18 @@ class Normal:
     high: float | None = None
 
     def __post_init__(self) -> None:
+        _plain(self)
         low, high = self.bounds()
         if not (self.std > 0 and low < high):
             raise ValueError(f"Normal(mean={self.mean}, std={self.std}, low={low}, high={high}) needs std > 0 and low < high.")
 
     def draw(self, u: Array) -> Array:
-        low, high = self.bounds()
-        ends = torch.special.ndtr(torch.tensor([(low - self.mean) / self.std, (high - self.mean) / self.std], dtype=torch.float64))
+        low, high = ((end - self.mean) / self.std for end in self.bounds())
+        # In the upper tail the distribution function is 1 to the last bit: draw from its mirror image, which is not.
+        side = -1.0 if low > 0 else 1.0
+        ends = 0.5 * torch.special.erfc(torch.tensor(sorted((side * low, side * high)), dtype=torch.float64) * -(0.5**0.5))
         inside = ends[0] + (ends[1] - ends[0]) * torch.from_numpy(np.ascontiguousarray(u))
-        return np.clip(self.mean + self.std * torch.special.ndtri(inside).numpy(), low, high)
+        return np.clip(self.mean + self.std * side * torch.special.ndtri(inside).numpy(), *self.bounds())
 
     def bounds(self) -> tuple[float, float]:
         low = self.mean - 3 * self.std if self.low is None else self.low
@@ -114,11 +118,15 @@ class Choice:
     weights: tuple[float, ...] | None = None
 
     def __init__(self, values: Sequence[Any], weights: Sequence[float] | None = None) -> None:
-        object.__setattr__(self, "values", tuple(values))
-        object.__setattr__(self, "weights", None if weights is None else tuple(float(w) for w in weights))
+        if isinstance(values, str) or not hasattr(values, "__iter__"):
+            raise TypeError(f"Choice values={values!r} is not understood; accepted: a list of numbers, or of names.")
+        object.__setattr__(self, "values", tuple(_entry(v) for v in values))
+        object.__setattr__(self, "weights", None if weights is None else _weights(weights))
         if not self.values:
             raise ValueError("Choice needs at least one value.")
-        if self.weights is not None and (len(self.weights) != len(self.values) or min(self.weights) < 0 or sum(self.weights) <= 0):
+        if self.weights is not None and (
+            len(self.weights) != len(self.values) or not all(0 <= w < np.inf for w in self.weights) or sum(self.weights) <= 0
+        ):
             raise ValueError(f"Choice weights={self.weights} must be {len(self.values)} non-negative numbers, not all zero.")
 
     def pick(self, u: Array) -> Array:
@@ -144,7 +152,7 @@ class Levels:
     table: tuple[float, ...]
 
     def __init__(self, *table: float) -> None:
-        object.__setattr__(self, "table", tuple(float(v) for v in table))
+        object.__setattr__(self, "table", tuple(_number("Levels value", v) for v in table))
         if not self.table:
             raise ValueError("Levels needs at least one value.")
 
@@ -158,7 +166,34 @@ class Levels:
         return {"Levels": list(self.table)}
 
 
-Distribution = Constant | Uniform | LogUniform | Normal | Choice
+def _number(argument: str, value: Any) -> float:
+    """A finite number, NumPy's included, as Python's own, which files can hold."""
+    if not isinstance(value, (int, float, np.number)) or isinstance(value, (bool, complex, np.complexfloating)) or not np.isfinite(value):
+        raise ValueError(f"{argument}={value!r} is not a finite number.")
+    return float(value)
+
+
+def _plain(distribution: Any) -> None:
+    """Make every field of a frozen distribution a plain finite number."""
+    for field in fields(distribution):
+        value = getattr(distribution, field.name)
+        if value is not None:
+            object.__setattr__(distribution, field.name, _number(f"{type(distribution).__name__} {field.name}", value))
+
+
+def _entry(value: Any) -> Any:
+    """One value of a Choice: a whole number stays whole, a name stays a name."""
+    if isinstance(value, str):
+        return str(value)
+    number = _number("Choice value", value)
+    return int(value) if isinstance(value, (int, np.integer)) else number
+
+
+def _weights(weights: Any) -> tuple[float, ...]:
+    try:
+        return tuple(float(w) for w in weights)
+    except (TypeError, ValueError):
+        raise TypeError(f"weights={weights!r} is not understood; accepted: one non-negative number for each.") from None
 
 
 def parse(argument: str, value: Any) -> Any:
@@ -167,10 +202,13 @@ def parse(argument: str, value: Any) -> Any:
         return value
     if isinstance(value, str):
         return Choice((value,))
-    if isinstance(value, (int, float, np.number)) and not isinstance(value, bool):
-        return Constant(float(value))
-    if isinstance(value, (tuple, list)) and len(value) == 2:
-        return Uniform(float(value[0]), float(value[1]))
+    try:
+        if isinstance(value, (int, float, np.number)) and not isinstance(value, bool):
+            return Constant(value)  # type: ignore[arg-type]
+        if isinstance(value, (tuple, list)) and len(value) == 2 and not any(isinstance(v, str) for v in value):
+            return Uniform(value[0], value[1])
+    except ValueError as error:
+        raise ValueError(f"{argument}: {error}") from None
     if isinstance(value, Mapping) and len(value) == 1:
         return _from_dict(argument, value)
     raise TypeError(f"{argument}={value!r} is not understood; accepted: a number, (low, high), LogUniform, Normal, Choice or Levels.")
@@ -178,10 +216,10 @@ def parse(argument: str, value: Any) -> Any:
 
 def _from_dict(argument: str, value: Mapping[str, Any]) -> Any:
     ((kind, content),) = value.items()
-    if kind == "LogUniform":
-        return LogUniform(*content)
-    if kind == "Levels":
-        return Levels(*content)
-    if kind in ("Normal", "Choice"):
-        return {"Normal": Normal, "Choice": Choice}[kind](**content)
-    raise ValueError(f"{argument}: " + unknown("distribution", kind, ("LogUniform", "Normal", "Choice", "Levels")))
+    kinds: dict[Any, Any] = {"LogUniform": LogUniform, "Levels": Levels, "Normal": Normal, "Choice": Choice}
+    if kind not in kinds:
+        raise ValueError(f"{argument}: " + unknown("distribution", kind, kinds))
+    try:
+        return kinds[kind](**content) if isinstance(content, Mapping) else kinds[kind](*content)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{argument}: {kind} {content!r} is not understood: {error}") from None

@@ -10,8 +10,8 @@ def unknown(kind: str, name: object, valid: Iterable[str]) -> str:
     """The message for a name that is not in `valid`, with the nearest valid name."""
     names = sorted(valid)
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{kind} {name!r} is unknown; {hint}Accepted: {', '.join(names)}."
+    hint = f"did you mean {near[0]!r}? A" if near else "a"
+    return f"{kind} {name!r} is unknown; {hint}ccepted: {', '.join(names)}."
 
 
 def outside(argument: str, value: object, low: float, high: float, unit: str = "") -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from . import masks
 from .errors import unknown
+from .inputs import check_seed
 from .op import Op
 from .ops import REGISTRY, find
 from .program import write_whole
@@ -38,17 +40,28 @@ def node_from_dict(data: Any) -> Node:
         names = [op.__name__ for op in REGISTRY.values()]
         if kind not in names:
             raise ValueError(unknown("recipe key", kind, [*names, *COMBINATORS]))
-        return find(kind)(**arguments)
+        return _build(kind, find(kind), arguments)
     if kind == "Local":
         _only(kind, arguments, ("child", "mask", "p"), ("child", "mask"))
         family, numbers = _single(arguments["mask"], "mask")
-        return Local(node_from_dict(arguments["child"]), masks.find(family)(**numbers), **{k: v for k, v in arguments.items() if k == "p"})
+        mask = _build(family, masks.find(family), numbers)
+        return _build(kind, Local, {"child": node_from_dict(arguments["child"]), "mask": mask, **{k: v for k, v in arguments.items() if k == "p"}})
     allowed = {"Compose": ("children", "p"), "OneOf": ("children", "weights", "p"), "SomeOf": ("children", "n", "weights", "order", "p")}[kind]
     _only(kind, arguments, allowed, ("children",))
     if not isinstance(arguments["children"], list):
         raise ValueError(f"{kind} children={arguments['children']!r} is not understood; accepted: a list of recipe entries.")
     children = [node_from_dict(c) for c in arguments["children"]]
-    return COMBINATORS[kind](*children, **{k: v for k, v in arguments.items() if k != "children"})
+    return _build(kind, COMBINATORS[kind], {k: v for k, v in arguments.items() if k != "children"}, children)
+
+
+def _build(kind: str, make: Callable[..., Any], arguments: dict[str, Any], children: Sequence[Node] = ()) -> Any:
+    """Call a constructor; whatever it refuses is told with the entry it stands in."""
+    if not all(isinstance(key, str) for key in arguments):
+        raise ValueError(f"{kind} has the keys {list(arguments)}; accepted: names.")
+    try:
+        return make(*children, **arguments)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"in {kind}: {error}") from error
 
 
 def _single(data: Any, what: str) -> tuple[str, dict[str, Any]]:
@@ -88,14 +101,17 @@ def load_recipe(path: str | os.PathLike[str]) -> tuple[Node, int]:
     import yaml
 
     try:
-        data = yaml.safe_load(Path(path).read_text())
-    except yaml.YAMLError as error:
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"path={str(path)!r} is not YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(data, dict) or data.get("degrade") != "pipeline":
         raise ValueError(f"path={str(path)!r} is not a degrade pipeline; accepted: what Pipeline.save wrote.")
     check_stream(data.get("stream"), "pipeline file")
     _only("pipeline file", data, ("degrade", "stream", "seed", "recipe"), ("recipe",))
-    return node_from_dict(data["recipe"]), int(data.get("seed", 0))
+    try:
+        return node_from_dict(data["recipe"]), check_seed(data.get("seed", 0))
+    except RecursionError:
+        raise ValueError(f"path={str(path)!r} holds a recipe that contains itself; accepted: a tree.") from None
 
 
 __all__ = ["Combinator", "load_recipe", "node_from_dict", "node_to_dict", "save_recipe"]

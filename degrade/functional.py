@@ -19,28 +19,40 @@ import numpy as np
 import torch
 
 from .errors import outside, unknown
-from .inputs import Images, check_ids, check_mask, check_values, wants_check
+from .inputs import Images, check_ids, check_mask, check_seed, check_values, wants_check
 from .kernels import rng
-from .masks.base import MAX_NUMBERS
+from .masks.from_tensor import FromTensor
 from .op import MAX_PARAMETERS, Op, Param
 from .ops import REGISTRY, find
 from .pipeline import run_checked
 from .program import CALL_MASK, Program
 
+COMMON = """
+    x: b 3 h w or 3 h w, uint8 in 0…255 or float in 0…1.
+    mask: b 1 h w in [0, 1], or None for the whole frame.
+    seed, ids: what noise is drawn from; ids default to 0…b−1, so equal calls give equal noise.
+    backend: "auto", "torch" or "triton". check: "first" reads values of images on the CPU, "always" on any device, "never" none.
+
+    A parameter is a number for all images or (b,) values on the host; an option is a name or a list of b names.
+"""
+
 
 def _values(op: type[Op], name: str, param: Param, given: Any, count: int) -> np.ndarray[Any, Any]:
     """One parameter for each image, checked."""
     if param.choices is not None:
-        names = list(given) if isinstance(given, (list, tuple)) else [given] * count
+        names = list(given) if isinstance(given, (list, tuple, np.ndarray)) else [given] * count
         for value in names:
-            if value not in param.choices:
+            if not isinstance(value, str) or value not in param.choices:
                 raise ValueError(unknown(f"{name} value", value, param.choices))
         given = [param.choices.index(v) for v in names]
     if isinstance(given, torch.Tensor):
         if given.device.type != "cpu":
             raise ValueError(f"{name} is on {given.device}; accepted: a number or a (b,) tensor on the host, since tables are made there.")
-        given = given.detach().numpy()
-    values = np.asarray(given, dtype=np.float64)
+        given = given.detach().to(torch.float64).numpy() if not given.is_complex() else "complex numbers"
+    try:
+        values = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}={given!r} is not understood; accepted: a number, or ({count},) with one value per image.") from None
     if values.shape not in ((), (count,)):
         raise ValueError(f"{name} has shape {values.shape}; accepted: a number, or ({count},) with one value per image.")
     values = np.broadcast_to(values, (count,))
@@ -59,14 +71,15 @@ def _call(op: type[Op], x: torch.Tensor, given: dict[str, Any], mask: Any, seed:
     images = Images(x)
     batch = images.batch
     count = len(batch)
-    read = wants_check(check, batch.device.type == "cpu", batch)
+    read = wants_check(check, batch.device.type == "cpu")
+    check_seed(seed)
     if read:
         check_values(batch)
     theta = np.zeros((count, 1, MAX_PARAMETERS), dtype=np.float32)
     for i, (name, param) in enumerate(op.parameters.items()):
         theta[:, 0, i] = _values(op, name, param, given[name], count)
     masked = 0 if mask is None else 1
-    number = np.zeros((count, masked, MAX_NUMBERS), dtype=np.float32)
+    number = np.repeat(FromTensor().draw(np.full((count, 1), 0.5), batch.shape[2], batch.shape[3])[:, None], masked, 1)
     number[..., 0] = CALL_MASK
     zero = np.zeros((count, masked), dtype=np.int16)
     program = Program(
@@ -112,7 +125,7 @@ def _make(op: type[Op]) -> Callable[..., torch.Tensor]:
     function.__name__ = function.__qualname__ = op.name
     function.__signature__ = signature  # type: ignore[attr-defined]
     ranges = [f"    {n}: " + (" | ".join(q.choices) if q.choices else f"{q.low:g} to {q.high:g} {q.unit}") for n, q in op.parameters.items()]
-    function.__doc__ = "\n".join([op.caption, "", *ranges, "", "See the head of this module for the common arguments."])
+    function.__doc__ = "\n".join([op.caption, "", *ranges, COMMON])
     return function
 
 

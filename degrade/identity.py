@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from .distributions import Array
 
+_LOCK = threading.Lock()  # between threads; worker processes have counters of their own
 WORKERS = 1 << 10
 CALLS = 1 << 40
 
@@ -21,7 +23,7 @@ class Calls:
     """
 
     def __init__(self) -> None:
-        self._shared = torch.zeros(1 + WORKERS, dtype=torch.int64).share_memory_()
+        self._shared = torch.zeros(1 + WORKERS, dtype=torch.int64, device="cpu").share_memory_()
 
     def __getstate__(self) -> torch.Tensor:
         return self._shared
@@ -50,8 +52,9 @@ class Calls:
         slot = 0 if info is None else info.id + 1
         if slot >= WORKERS:
             raise ValueError(f"worker id {slot - 1} is out of range; accepted: at most {WORKERS - 1} workers without ids=.")
-        start = int(self._shared[1 + slot])
-        self._shared[1 + slot] = start + count
+        with _LOCK:
+            start = int(self._shared[1 + slot])
+            self._shared[1 + slot] = start + count
         return (1 << 62 | rank() << 50 | slot << 40) + np.arange(start, start + count, dtype=np.int64) % CALLS
 
     def state(self) -> dict[str, Any]:

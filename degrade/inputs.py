@@ -25,6 +25,8 @@ class Images:
             raise TypeError(
                 f"x is a {type(x).__name__}; accepted: a torch tensor b 3 h w or 3 h w (for PIL or NumPy images use degrade.data.Indexed)."
             )
+        if x.is_meta or x.layout != torch.strided:
+            raise TypeError(f"x is a {'meta' if x.is_meta else 'sparse'} tensor; accepted: a dense tensor that holds values.")
         if x.dim() not in (3, 4) or x.shape[-3] not in (1, 3):
             raise ValueError(f"x has shape {tuple(x.shape)}; accepted: b 3 h w or 3 h w, or one grey channel in place of three.")
         if x.dtype not in DTYPES:
@@ -37,12 +39,13 @@ class Images:
                 f"x has {x.shape[-2]}x{x.shape[-1]} pixels; accepted: at most {(1 << 31) // 3} in all, since offsets within an image have 32 bits."
             )
         self.single, self.grey = x.dim() == 3, x.shape[-3] == 1
-        x = x[None] if self.single else x
+        self.given = x = x[None] if self.single else x
         self.batch = x.expand(-1, 3, -1, -1) if self.grey else x
 
     def back(self, y: torch.Tensor) -> torch.Tensor:
         """The result in the shape the images came in: the first channel of grey ones, no batch where there was none."""
-        y = y[:, :1].contiguous() if self.grey else y
+        if self.grey:
+            y = torch.empty_like(self.given).copy_(y[:, :1])  # in the memory format it came in
         return y[0] if self.single else y
 
 
@@ -67,13 +70,15 @@ def check_mask(mask: Any, batch: torch.Tensor, values: bool) -> torch.Tensor:
     if full.dim() != 4 or full.shape[1] != 1 or full.shape[0] not in (1, wanted[0]) or full.shape[2:] != batch.shape[2:]:
         raise ValueError(f"mask has shape {tuple(mask.shape)}; accepted: {wanted} (b 1 h w), to fit the images.")
     if full.dtype == torch.uint8:
-        full = full.to(torch.float32) / 255.0
+        full = full.to(torch.float32) / torch.full_like(full, 255, dtype=torch.float32)
+    elif not (full.is_floating_point() or full.dtype == torch.bool):
+        raise TypeError(f"mask has dtype {str(mask.dtype).removeprefix('torch.')}; accepted: float in [0, 1], bool, or uint8 in 0 to 255.")
     full = full.to(device=batch.device, dtype=torch.float32).expand(*wanted)
     if values and full.numel():
         low, high = (float(v) for v in full.detach().aminmax())
-        if not (low >= 0.0 and high <= 1.0):  # a NaN fails this too
+        if not (low >= -SLACK and high <= 1.0 + SLACK):  # a NaN fails this too
             raise ValueError(f"mask holds values from {low:.4g} to {high:.4g}; accepted: values in [0, 1].")
-    return full
+    return full.clamp(0.0, 1.0)
 
 
 def check_ids(ids: Any, count: int, name: str = "ids") -> Array:
@@ -97,6 +102,28 @@ def check_ids(ids: Any, count: int, name: str = "ids") -> Array:
     return array
 
 
+def check_seed(seed: Any) -> int:
+    """A seed as a Python int of at most 64 bits."""
+    if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or not -(1 << 63) <= seed < 1 << 64:
+        raise ValueError(f"seed={seed!r} is not accepted; accepted: a whole number of at most 64 bits.")
+    return int(seed)
+
+
+def check_size(size: Any) -> tuple[int, int]:
+    """(height, width) in pixels."""
+    whole = isinstance(size, (tuple, list, torch.Size)) and len(size) == 2 and all(isinstance(v, (int, np.integer)) for v in size)
+    if not whole or min(size) < 1 or max(size) >= LARGEST_SIDE or 3 * size[0] * size[1] >= 1 << 31:
+        raise ValueError(f"size={size!r} is not accepted; accepted: (height, width), whole numbers of pixels from 1 to {LARGEST_SIDE - 1}.")
+    return int(size[0]), int(size[1])
+
+
+def check_view(view: Any) -> int:
+    """The number of a view."""
+    if not isinstance(view, (int, np.integer)) or isinstance(view, bool) or not 0 <= view < 1 << 32:
+        raise ValueError(f"view={view!r} is not accepted; accepted: a whole number from 0 to 2**32 - 1.")
+    return int(view)
+
+
 def content_ids(x: torch.Tensor) -> Array:
     """An id from each image's bytes: equal images draw equal degradations."""
     if x.device.type != "cpu":
@@ -105,8 +132,8 @@ def content_ids(x: torch.Tensor) -> Array:
     return np.asarray([int.from_bytes(hashlib.blake2b(r, digest_size=8).digest(), "little", signed=True) for r in raw], dtype=np.int64)
 
 
-def wants_check(check: str, first: bool, x: torch.Tensor) -> bool:
-    """Whether values are read now. The host's memory is read for free at every call; a device only as `check` says.
+def wants_check(check: str, first: bool) -> bool:
+    """Whether values are read now; `first` is what the caller means by it.
 
     Raises:
         ValueError: for an unknown word.

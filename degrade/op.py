@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import torch
 
-from .distributions import Array, Choice, Levels, Uniform, parse
+from .distributions import Array, Choice, Constant, Levels, Uniform, parse
 from .errors import outside, unknown
 
 MAX_PARAMETERS = 4
@@ -41,19 +41,25 @@ class Param:
     integer: bool = False
     choices: tuple[str, ...] | None = None
 
-    def check(self, argument: str, distribution: Any) -> Any:
-        """The distribution, if all it can draw is accepted. Options become indices."""
+    def check(self, argument: str, distribution: Any, levels: bool = False) -> Any:
+        """The distribution, if all it can draw is accepted; `levels` says whether a table of levels is."""
         if self.choices is not None:
             values = distribution.values if isinstance(distribution, Choice) else (distribution,)
             for value in values:
-                if value not in self.choices:
+                if not isinstance(value, str) or value not in self.choices:
                     raise ValueError(unknown(f"{argument} value", value, self.choices))
             return distribution
+        if isinstance(distribution, Levels) and not levels:
+            raise TypeError(f"{argument}={distribution} is not accepted here; accepted: a number, (low, high) or a distribution.")
         if isinstance(distribution, Choice) and any(isinstance(v, str) for v in distribution.values):
             raise TypeError(f"{argument}={distribution.values!r} must be numbers; accepted: {self.low:g} to {self.high:g} {self.unit}.")
         for bound in distribution.bounds():
             if not self.low <= bound <= self.high:
                 raise ValueError(outside(argument, f"{bound:g}", self.low, self.high, self.unit))
+        if self.integer and isinstance(distribution, (Constant, Choice)):
+            for value in distribution.values if isinstance(distribution, Choice) else (distribution.value,):
+                if value != int(value):
+                    raise ValueError(f"{argument}={value:g} is not a whole number; accepted: whole numbers from {self.low:g} to {self.high:g}.")
         return distribution
 
     def at(self, severity: Array, up: Array) -> Array:
@@ -144,11 +150,13 @@ class Op:
         if severity is not None and names[0] in given:
             raise TypeError(f"{type(self).__name__}: give {names[0]}= or severity=, not both.")
         self.p = probability("p", p)
-        self.values = {n: q.check(n, parse(n, given[n]) if n in given else q.spread()) for n, q in self.parameters.items()}
+        self.values = {n: q.check(n, parse(n, given[n]) if n in given else q.spread(), levels=True) for n, q in self.parameters.items()}
         self.severity = None if severity is None else Param(0.0, 1.0).check("severity", parse("severity", severity))
         self.level = self._level(level)
         if direction not in ("up", "down", "both"):
             raise ValueError(unknown("direction", direction, ("up", "down", "both")))
+        if direction != "both" and self.severity is None:
+            raise TypeError(f"direction={direction!r} says which way severity= goes; give severity= too.")
         self.direction = direction
 
     def _level(self, level: Any) -> Any:
@@ -217,6 +225,22 @@ class Op:
         return theta[:, 0] == np.float32(first.neutral)
 
     @classmethod
+    def check(cls, theta: Array) -> None:
+        """Refuse parameters out of range.
+
+        Raises:
+            ValueError: naming the parameter and what is accepted.
+        """
+        for i, (name, param) in enumerate(cls.parameters.items()):
+            low, high = (0, len(param.choices) - 1) if param.choices else (param.low, param.high)
+            values = theta[:, i].astype(np.float64)
+            wrong = values[~((values >= low - 1e-6 * abs(low)) & (values <= high + 1e-6 * abs(high)))]
+            if len(wrong):
+                raise ValueError(outside(f"{cls.name} {name}", f"{wrong[0]:g}", low, high, param.unit))
+            if (param.choices or param.integer) and (values != np.floor(values)).any():
+                raise ValueError(f"{cls.name} {name} is not a whole number.")
+
+    @classmethod
     def tables(cls, theta: Array) -> Array:
         """A row of float32 numbers per sample (tap lists, quantisation tables) that twin and device share."""
         return np.zeros((len(theta), 0), dtype=np.float32)
@@ -252,6 +276,7 @@ class TwoStrokeOp(Op):
     reach: ClassVar[Any]
     settle: ClassVar[Any]
     whole_frame: ClassVar[bool] = False  # reads a statistic of the whole image
+    block: ClassVar[int] = 1  # side of the aligned squares that it can only compute whole; at most a tile
 
     @classmethod
     def radius(cls, theta: Array) -> Array:
@@ -270,7 +295,7 @@ def ordered_sum(rows: Array) -> Array:
 
 def probability(argument: str, value: float) -> float:
     """The value, if it is a probability."""
-    if not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
+    if not isinstance(value, (int, float, np.number)) or isinstance(value, bool) or not 0.0 <= value <= 1.0:
         raise ValueError(f"{argument}={value!r} is not a probability; accepted: a number from 0 to 1.")
     return float(value)
 

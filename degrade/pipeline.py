@@ -14,12 +14,15 @@ from . import backends
 from .errors import unknown
 from .files import load_recipe, save_recipe
 from .identity import Calls
-from .inputs import CHECKS, Images, check_ids, check_mask, check_values, content_ids, wants_check
+from .inputs import CHECKS, Images, check_ids, check_mask, check_seed, check_size, check_values, check_view, content_ids, wants_check
 from .kernels import rng
 from .labels import Labels
 from .op import Op
+from .ops import REGISTRY
 from .program import Program
-from .recipe import Combinator, Node, Sheet, stacked_banks, uniforms
+from .recipe import Combinator, Node, Sheet, reads_call_mask, slots_of, stacked_banks, uniforms, walk
+
+MAX_SLOTS = rng.PARAMETER_SLOT  # the last of a counter's 12-bit slots draws parameters
 
 
 class Pipeline(nn.Module):
@@ -45,12 +48,22 @@ class Pipeline(nn.Module):
             raise ValueError(unknown("backend", backend, backends.NAMES))
         if check not in CHECKS:
             raise ValueError(unknown("check", check, CHECKS))
-        if not isinstance(seed, (int, np.integer)) or not -(1 << 63) <= seed < 1 << 64:
-            raise ValueError(f"seed={seed!r} is not accepted; accepted: a whole number of at most 64 bits.")
-        self.recipe, self.seed, self.backend, self.check = recipe, int(seed), backend, check
+        if slots_of(recipe) > MAX_SLOTS:
+            raise ValueError(f"recipe has {slots_of(recipe)} slots; accepted: at most {MAX_SLOTS}, the numbers that a counter has room for.")
+        for node in walk(recipe):
+            if isinstance(node, Op) and REGISTRY.get(node.name) is not type(node):
+                raise ValueError(f"op {type(node).__name__} is not registered; call degrade.register({type(node).__name__}) first.")
+        self.recipe, self.seed, self.backend, self.check = recipe, check_seed(seed), backend, check
         self.calls = Calls()
-        self.register_buffer("_maps", stacked_banks(recipe), persistent=False)  # follows .to(device)
+        self._maps = stacked_banks(recipe)
         self._checked = False
+
+    def _apply(self, fn: Any, *args: Any, **kwargs: Any) -> Pipeline:
+        """Stored masks follow the module to its device, but .half() does not round them."""
+        super()._apply(fn, *args, **kwargs)
+        if self._maps is not None:
+            self._maps = self._maps.to(fn(self._maps[:0]).device)
+        return self
 
     # ---- drawing ---------------------------------------------------------------------------------------------------------
 
@@ -62,19 +75,16 @@ class Pipeline(nn.Module):
             size: (height, width) in pixels.
             view: number of the view, from 0: another view draws other degradations.
         """
-        count = len(ids) if hasattr(ids, "__len__") else 1
-        return self._draw(check_ids(ids, count), size, view, self.calls.epoch)
+        count = int(np.size(ids)) if not isinstance(ids, torch.Tensor) else ids.numel()
+        return self._draw(check_ids(ids, count), check_size(size), check_view(view), self.calls.epoch)
 
     def _draw(self, ids: np.ndarray[Any, Any], size: tuple[int, int], view: int, epoch: int) -> Program:
         key = rng.fold(self.seed, epoch, view)
-        height, width = (int(v) for v in size)
+        height, width = size
         sheet = Sheet(self.recipe, self._uniforms(key, ids), height, width)
-        maps = self._maps
-        if maps is not None and maps.shape[1:] != (height, width):
-            raise ValueError(f"mask maps are {tuple(maps.shape[1:])} and the images {(height, width)}; accepted: equal height and width.")
         return Program(
             sheet.ops, sheet.families, (height, width), key, ids, sheet.code, sheet.theta, sheet.severity, sheet.level,
-            sheet.family, sheet.numbers, sheet.first, sheet.last, sheet.parent, maps,
+            sheet.family, sheet.numbers, sheet.first, sheet.last, sheet.parent, self._maps,
         )  # fmt: skip
 
     def _uniforms(self, key: int, ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -97,7 +107,7 @@ class Pipeline(nn.Module):
             x: b 3 h w or 3 h w, uint8 in 0…255 or float in 0…1, gamma-encoded sRGB; one grey channel is accepted too.
             ids: (b,) sample ids on the host, "content" to hash each image's bytes, or None for (rank, worker, call counter).
             labels: also return `Labels`.
-            mask: b 1 h w in [0, 1], what `masks.FromTensor()` without a tensor reads.
+            mask: b 1 h w in [0, 1], what `masks.FromTensor()` without a tensor reads; on x's device, else its copy waits.
             view: number of the view, from 0.
             program_ids: (b,) ids to draw the programs with, in place of `ids`: equal ones share one program between
                 images (noise stays each sample's own).
@@ -110,17 +120,22 @@ class Pipeline(nn.Module):
         """
         images = Images(x)
         batch = images.batch
-        read = wants_check(self.check, not self._checked, batch)
+        read = wants_check(self.check, not self._checked)
         if read:
             check_values(batch)
         if mask is not None:
+            if not reads_call_mask(self.recipe):
+                raise ValueError(
+                    "mask= was given, but no Local of the recipe reads it; put Local(..., mask=masks.FromTensor()) where it shall apply."
+                )
             mask = check_mask(mask, batch, read)
         self._checked = True
         own = self._ids(ids, batch)
         drawn = own if program_ids is None else check_ids(program_ids, len(batch), "program_ids")
-        program = replace(self._draw(drawn, (batch.shape[2], batch.shape[3]), view, self.calls.epoch), ids=own)
+        program = replace(self._draw(drawn, (batch.shape[2], batch.shape[3]), check_view(view), self.calls.epoch), ids=own)
         y = images.back(run_checked(program, batch, mask, self.backend))
-        return (y, Labels(program, mask)) if labels else y
+        # The labels keep their own copy: the caller may write to the mask afterwards.
+        return (y, Labels(program, None if mask is None else mask.clone())) if labels else y
 
     def _ids(self, ids: Any, batch: torch.Tensor) -> np.ndarray[Any, Any]:
         if ids is None:
@@ -172,6 +187,10 @@ def run_checked(program: Program, batch: torch.Tensor, mask: torch.Tensor | None
         raise ValueError(
             f"the program was drawn for images of {program.size[0]}x{program.size[1]} and x has {batch.shape[2]}x{batch.shape[3]}; accepted: equal sizes."
         )
+    if program.maps is not None and batch.is_cuda and not program.maps.is_cuda:
+        raise ValueError(
+            "the stored masks are on the CPU and x on a GPU, where copying them would wait at every call; use pipeline.to(x.device) or program.to(x.device)."
+        )
     return backends.run(program, batch, mask, backend) if len(batch) else torch.empty_like(batch)
 
 
@@ -188,10 +207,14 @@ def apply(program: Program, x: torch.Tensor, mask: torch.Tensor | None = None, b
     Raises:
         ValueError, TypeError: bad input, naming the argument, the value and what is accepted.
     """
+    if not isinstance(program, Program):
+        raise TypeError(f"program is a {type(program).__name__}; accepted: a Program, from Pipeline.sample or degrade.load.")
     images = Images(x)
-    read = wants_check(check, images.batch.device.type == "cpu", images.batch)
+    read = wants_check(check, images.batch.device.type == "cpu")
     if read:
         check_values(images.batch)
     if mask is not None:
+        if "from_tensor" not in program.families:
+            raise ValueError("mask= was given, but the program reads none; accepted: None.")
         mask = check_mask(mask, images.batch, read)
     return images.back(run_checked(program, images.batch, mask, backend))

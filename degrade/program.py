@@ -80,6 +80,10 @@ class Program:
 
     __getitem__ = select
 
+    def to(self, device: str | torch.device) -> Program:
+        """The program with its stored masks on a device; all else is drawn and planned on the host."""
+        return self if self.maps is None else replace(self, maps=self.maps.to(device))
+
     def equals(self, other: object) -> bool:
         """Whether two programs are the same to the bit."""
         return isinstance(other, Program) and all(_same(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
@@ -156,9 +160,34 @@ class Program:
             raise ValueError("this file is not a degrade program; accepted: what Program.save wrote.")
         check_stream(data.get("stream"), "program")
         try:
-            return cls._read(data)
-        except (KeyError, IndexError, TypeError) as error:
-            raise ValueError(f"this program is damaged at {error}; accepted: what Program.save wrote.") from error
+            program = cls._read(data)
+            program.check()
+        except (KeyError, IndexError, TypeError, ValueError, OverflowError, MemoryError, AttributeError, zlib.error) as error:
+            raise ValueError(f"this program is damaged: {error or type(error).__name__}; accepted: what Program.save wrote.") from error
+        return program
+
+    def check(self) -> None:
+        """Refuse what no pipeline draws.
+
+        Raises:
+            ValueError: naming what is wrong.
+        """
+        for i, name in enumerate(self.ops):
+            find(name).check(self.theta[self.code == i])
+        used = self.family >= 0
+        if not np.isfinite(self.numbers).all() or not ((self.severity >= 0) & (self.severity <= 1)).all():
+            raise ValueError("numbers or severities are not finite or out of range.")
+        if not ((0 <= self.first) & (self.first <= self.last) & (self.last < self.slots))[used].all():
+            raise ValueError("a region spans slots that are not there.")
+        if not (self.parent < np.arange(len(self.parent))).all() or not 0 <= self.key < 1 << 64:
+            raise ValueError("parent or key is out of range.")
+        if "from_tensor" in self.families:
+            rows = self.numbers[..., 0][self.family == self.families.index("from_tensor")]
+            stored = 0 if self.maps is None else len(self.maps)
+            if not ((rows == CALL_MASK) | ((rows >= 0) & (rows < stored) & (rows == np.floor(rows)))).all():
+                raise ValueError("a mask's map is not among those stored.")
+        if self.maps is not None and tuple(self.maps.shape[1:]) != self.size:
+            raise ValueError("the stored maps are not of the program's size.")
 
     @classmethod
     def _read(cls, data: dict[str, Any]) -> Program:
@@ -169,7 +198,9 @@ class Program:
             find(name)
         for name in families:
             find_mask(name)
-        b, s, r = len(samples), int(data["slots"]), len(data["parent"])
+        b, s, r = len(samples), data["slots"], len(data["parent"])
+        if not isinstance(s, int) or not 0 <= s < 1 << 12:
+            raise ValueError(f"slots={s!r}")
         out: dict[str, Any] = {
             "code": np.full((b, s), -1, np.int16),
             "theta": np.zeros((b, s, MAX_PARAMETERS), np.float32),
@@ -182,19 +213,23 @@ class Program:
         }
         for i, sample in enumerate(samples):
             for slot in sample["slots"]:
-                at = i, slot["slot"]
-                out["code"][at], out["theta"][at], out["severity"][at] = ops.index(slot["op"]), slot["theta"], slot["severity"]
+                at = i, _index(slot["slot"])
+                out["code"][at], out["theta"][at], out["severity"][at] = (
+                    ops.index(slot["op"]),
+                    _exactly(slot["theta"], MAX_PARAMETERS),
+                    slot["severity"],
+                )
                 out["level"][at] = np.nan if slot["level"] is None else slot["level"]
             for region in sample["regions"]:
-                at = i, region["region"]
-                out["family"][at], out["numbers"][at] = families.index(region["mask"]), region["numbers"]
+                at = i, _index(region["region"])
+                out["family"][at], out["numbers"][at] = families.index(region["mask"]), _exactly(region["numbers"], MAX_NUMBERS)
                 out["first"][at], out["last"][at] = region["first"], region["last"]
         return cls(
             ops=ops,
             families=families,
-            size=(int(data["size"][0]), int(data["size"][1])),
-            key=int(data["key"]),
-            ids=np.asarray([sample["id"] for sample in samples], dtype=np.int64),
+            size=(_index(data["size"][0]), _index(data["size"][1])),
+            key=_index(data["key"]),
+            ids=np.asarray([_whole(sample["id"]) for sample in samples], dtype=np.int64),
             parent=np.asarray(data["parent"], dtype=np.int16),
             maps=None if data["maps"] is None else unpack(data["maps"]),
             **out,
@@ -212,10 +247,28 @@ class Program:
             ValueError: as `from_dict`. OSError: if the file cannot be read.
         """
         try:
-            data = json.loads(Path(path).read_text())
-        except json.JSONDecodeError as error:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"path={str(path)!r} is not a degrade program: {error}.") from None
         return cls.from_dict(data)
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"{value!r} is not a whole number")
+    return value
+
+
+def _index(value: Any) -> int:
+    if _whole(value) < 0:
+        raise ValueError(f"{value!r} is negative")
+    return int(value)
+
+
+def _exactly(values: Any, count: int) -> Any:
+    if not isinstance(values, list) or len(values) != count:
+        raise ValueError(f"{values!r} is not a list of {count} numbers")
+    return values
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -228,7 +281,7 @@ def _same(a: Any, b: Any) -> bool:
 
 def pack(tensor: torch.Tensor) -> dict[str, Any]:
     """A float32 tensor as plain data."""
-    raw = np.ascontiguousarray(tensor.detach().cpu().numpy(), dtype="<f4").tobytes()
+    raw = np.ascontiguousarray(tensor.detach().float().cpu().numpy(), dtype="<f4").tobytes()
     return {"shape": list(tensor.shape), "float32_zlib_base64": base64.b64encode(zlib.compress(raw)).decode()}
 
 
@@ -243,7 +296,7 @@ def write_whole(path: str | os.PathLike[str], text: str) -> None:
     path = Path(path)
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        draft.write_text(text)
+        draft.write_text(text, encoding="utf-8")
         draft.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Union
 
 import numpy as np
+import torch
 
 from .distributions import Array, Choice, Constant, Uniform, parse
 from .errors import unknown
@@ -122,11 +123,11 @@ class SomeOf(Combinator):
     def __init__(self, *children: Node, n: Any = 1, weights: Any = None, order: str = "random", p: float = 1.0) -> None:
         super().__init__(children, p)
         count = parse("n", n)
-        if isinstance(count, Uniform):
+        if isinstance(count, Uniform) and count.low == int(count.low) and count.high == int(count.high):
             count = Choice([*range(int(count.low), int(count.high) + 1)])
         elif isinstance(count, Constant):
             count = Choice([count.value])
-        if not isinstance(count, Choice) or any(v != int(v) or not 0 <= v <= len(children) for v in count.values):
+        if not isinstance(count, Choice) or any(isinstance(v, str) or v != int(v) or not 0 <= v <= len(children) for v in count.values):
             raise ValueError(f"n={n!r} is out of range; accepted: whole numbers from 0 to {len(children)}, the number of children.")
         if order not in ("random", "recipe"):
             raise ValueError(unknown("order", order, ("random", "recipe")))
@@ -181,7 +182,9 @@ class Local(Combinator):
     def __init__(self, child: Node, mask: Mask, p: float = 1.0) -> None:
         super().__init__((child,), p)
         if not isinstance(mask, Mask):
-            raise TypeError(f"mask={mask!r} is not a mask; accepted: a mask family such as masks.Ellipse(area=0.2), or masks.FromTensor(tensor).")
+            raise TypeError(
+                f"mask is a {type(mask).__name__}, not a mask family; accepted: a mask family such as masks.Ellipse(area=0.2), or masks.FromTensor(tensor)."
+            )
         self.mask = mask
 
     @property
@@ -303,11 +306,14 @@ def _bank_rows(masks: list[Mask]) -> dict[int, int]:
     return rows
 
 
-def stacked_banks(root: Node) -> Any:
+def stacked_banks(root: Node) -> torch.Tensor | None:
     """All stored maps of a recipe as one (k, h, w) tensor, or None."""
-    import torch
-
     banks = {id(n.mask): n.mask.bank for n in walk(root) if isinstance(n, Local) and n.mask.bank is not None}
+    shapes = {tuple(bank.shape[1:]) for bank in banks.values()}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"the masks.FromTensor of one recipe hold maps of {' and '.join(f'{h}x{w}' for h, w in sorted(shapes))} pixels; accepted: one size."
+        )
     return torch.cat(list(banks.values())) if banks else None
 
 

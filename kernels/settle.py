@@ -13,9 +13,9 @@ from .reach import draws_of, scalars4, store3, tile_of
 
 @jit
 def mix(own, new, m, FIXED: tl.constexpr):
-    """Clamp, blend exactly at both ends, round to the working precision."""
+    """Clamp, blend, round to the working precision; exactly `own` where m = 0, exactly `new` where m = 1."""
     new = tl.minimum(tl.maximum(new, 0.0), 1.0)
-    return settle_value(tl.where(m == 0.0, own, tl.where(m == 1.0, new, own + m * (new - own))), FIXED)
+    return tl.where(m == 0.0, own, settle_value(tl.where(m == 1.0, new, own + m * (new - own)), FIXED))
 
 
 @jit
@@ -98,6 +98,7 @@ def settle(
         width = tl.multiple_of(width, 16)
         s0, s1, s2 = tl.multiple_of(s0, 16), tl.multiple_of(s1, 16), tl.multiple_of(s2, 16)
         o0, o1, o2 = tl.multiple_of(o0, 16), tl.multiple_of(o1, 16), tl.multiple_of(o2, 16)
+    s1, o1 = tl.cast(s1, tl.int64), tl.cast(o1, tl.int64)
     item, y, x, inside, top, left = tile_of(items, item_of, height, width, ROWS, COLUMNS)
     n = tl.load(item)
     plane = height * width
@@ -122,6 +123,7 @@ def settle(
                 m = weight_of(regions, tl.load(step + 5), tl.load(step + 6), floats, (maps, height, width), y, x, MASKS)
                 r1, g1, b1 = r, g, b
                 if code == IS_BLEND:
+                    tl.debug_barrier()  # what SAVE stored in this launch may have been another thread's
                     r, g, b = fetch((level, height, width), y, x)
                 theta = scalars4(floats, tl.load(step + 2))
                 table = floats + tl.load(step + 3)

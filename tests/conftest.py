@@ -4,7 +4,7 @@
     pytest --mode torch       the twins, the pipeline, the public face
     pytest --mode interpret   the device functions under Triton's interpreter, on small images
     pytest --mode compile     ahead-of-time builds for every target, nothing executed
-    pytest --mode gpu         the bodies of `interpret` on the card
+    pytest --mode gpu -n 0    the bodies of `interpret` on the card, and what only a card can show; in one process
 
 Triton decides when it is imported whether functions are interpreted, so the variable is set before anything imports it.
 """
@@ -29,6 +29,8 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "gpu: needs a card, whatever runs device functions elsewhere")
     if config.getoption("--mode") in ("all", "interpret"):
         os.environ["TRITON_INTERPRET"] = "1"
+    else:
+        os.environ.pop("TRITON_INTERPRET", None)
     if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers share the cores; threads that wait for each other are far slower than one
 

@@ -22,7 +22,8 @@ def ops(draw):
         return op(p=p, severity=draw(st.floats(0, 1)), direction=draw(st.sampled_from(["up", "down", "both"])))
     given = {}
     for name, q in op.parameters.items():
-        given[name] = draw(st.sampled_from(q.choices)) if q.choices else draw(st.floats(q.low, q.high, width=32))
+        whole = st.integers(int(q.low), int(q.high))
+        given[name] = draw(st.sampled_from(q.choices) if q.choices else whole if q.integer else st.floats(q.low, q.high, width=32))
     return op(p=p, **given)
 
 

@@ -169,29 +169,48 @@ def test_layouts_give_equal_values_and_are_kept(backend, device):
     assert torch.equal(x, before), "the input was changed"
 
 
+def poison(monkeypatch, seed):
+    """Memory that a kernel reads without having written it shows: allocations come filled with NaN, or with coloured noise."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def filled(tensor):
+        if tensor.is_floating_point() and seed % 2:
+            return tensor.fill_(float("nan"))
+        noise = torch.randint(0, 256, tensor.shape, generator=generator, dtype=torch.int32) * (257 if tensor.dtype == torch.uint16 else 1)
+        return tensor.copy_(noise.to(tensor.dtype) / 255 if tensor.is_floating_point() else noise.to(tensor.dtype))
+
+    for name in ("empty", "empty_like"):
+        real = getattr(torch, name)
+        monkeypatch.setattr(torch, name, lambda *args, real=real, **kwargs: filled(real(*args, **kwargs)))
+
+
 @pytest.mark.device
-def test_every_value_is_written(device, monkeypatch):
-    """Memory that a kernel forgot to write shows: allocations come filled with NaN or a pattern."""
-    real = torch.empty
-
-    def poisoned(*args, **kwargs):
-        tensor = real(*args, **kwargs)
-        return tensor.fill_(float("nan") if tensor.is_floating_point() else 77 if tensor.element_size() < 8 else -1)
-
-    real_like = torch.empty_like
-
-    def poisoned_like(*args, **kwargs):
-        tensor = real_like(*args, **kwargs)
-        return tensor.fill_(float("nan") if tensor.is_floating_point() else 77)
-
-    x = photo(3, 21, 37, torch.float32).to(device)
+@pytest.mark.parametrize("seed, dtype", [(0, torch.uint8), (1, torch.float32)], ids=str)
+def test_every_value_is_written(device, monkeypatch, seed, dtype):
+    x = photo(3, 21, 37, dtype).to(device)
     program = mixed(seed=6).sample(range(3), (21, 37))
     want = degrade.apply(program, x, backend="triton")
-    monkeypatch.setattr(torch, "empty", poisoned)
-    monkeypatch.setattr(torch, "empty_like", poisoned_like)
+    poison(monkeypatch, seed)
     got = degrade.apply(program, x, backend="triton")
-    assert torch.isfinite(got).all()
+    assert torch.isfinite(got.float()).all()
     assert torch.equal(got, want)
+
+
+@pytest.mark.device
+@pytest.mark.parametrize(
+    "chain", [(degrade.GaussianBlur(1.5), degrade.Jpeg(30)), (degrade.MotionBlur(5.0), degrade.Jpeg(30), degrade.GaussianBlur(1.0))]
+)
+def test_chains_compute_all_that_a_codec_reads(device, monkeypatch, chain):
+    """A codec reads whole units, so the ops before it must be right beyond the support and the radius."""
+    x = photo(1, 40, 40).to(device).expand(5, -1, -1, -1).contiguous()
+    program = Pipeline(Local(Compose(*chain), masks.Ellipse(area=0.05, feather=0.1)), seed=3).sample(range(5), (40, 40))
+    want = degrade.apply(program, x, backend="torch")
+    for seed in (2, 4):
+        with monkeypatch.context() as patch:
+            poison(patch, seed)
+            got = degrade.apply(program, x, backend="triton")
+        assert difference(got, want) <= 1
+        assert ((got != want).float().mean()) < 1e-3
 
 
 @pytest.mark.parametrize("backend", ["torch", pytest.param("triton", marks=pytest.mark.device)])
@@ -221,6 +240,37 @@ def test_directly_nested_masks_multiply():
     torch.testing.assert_close(labels.masks[0, 0], product)
     shifted = (x + 0.3).clamp(0, 1)
     torch.testing.assert_close(y, x + product * (shifted - x), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("backend", ["torch", pytest.param("triton", marks=pytest.mark.device)])
+def test_values_just_beyond_the_range_stay_outside_the_mask(backend, device):
+    """What a resize may leave, 1.0005, is accepted, and is not clamped where nothing is done."""
+    x = torch.full((1, 3, 8, 8), 1.0005, device=device)
+    mask = torch.zeros(1, 1, 8, 8)
+    mask[..., 4:] = 1.0
+    y = degrade.functional.mean_shift(x, amount=-0.1, mask=mask, backend=backend)
+    assert torch.equal(y[..., :4], x[..., :4])
+    chain = Pipeline(Local(Compose(degrade.MeanShift(-0.1), degrade.GaussianBlur(1.0)), masks.FromTensor()), backend=backend)
+    assert torch.equal(chain(x, ids=[0], mask=mask)[..., :4], x[..., :4])
+
+
+def test_masks_pass_gradients():
+    x, m = photo(1, 8, 8, torch.float32) * 0.5, torch.full((1, 1, 8, 8), 0.5, requires_grad=True)
+    (got,) = torch.autograd.grad(degrade.functional.mean_shift(x, amount=0.2, mask=m).sum(), m)
+    torch.testing.assert_close(got, torch.full_like(m, 0.6))
+    with pytest.raises(TypeError, match="requires gradients in float16"):
+        degrade.functional.mean_shift(x.half().requires_grad_(), amount=0.2)
+
+
+def test_defaults_of_torch_change_nothing():
+    x, pipe = photo(2, 20, 30, torch.float32), Pipeline(mixed().recipe)
+    want, labels = pipe(x, ids=[1, 2], labels=True)
+    torch.set_default_dtype(torch.float64)
+    try:
+        got, again = Pipeline(pipe.recipe)(x, ids=[1, 2], labels=True)
+        assert torch.equal(got, want) and torch.equal(again.masks, labels.masks)
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def test_explicit_triton_is_met_or_refused():

@@ -27,27 +27,44 @@ def test_the_hot_path_never_waits():
 
 
 def test_side_streams():
+    """The default stream is kept busy, so work that lands there comes late and shows."""
     pipe = mixed(seed=2)
     batches = [photo(8, 64, 96, seed=s) for s in range(6)]
     want = [pipe(b.cuda(), ids=range(8)).cpu() for b in batches]
     stream = torch.cuda.Stream()
+    torch.cuda._sleep(200_000_000)
     got = []
     with torch.cuda.stream(stream):
         for b in batches:
             got.append(pipe(b.pin_memory().cuda(non_blocking=True), ids=range(8)))
-    stream.synchronize()
-    assert all(torch.equal(g.cpu(), w) for g, w in zip(got, want))
+        copies = [g.cpu() for g in got]
+    assert all(torch.equal(c, w) for c, w in zip(copies, want))
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+def test_images_on_a_device_that_is_not_current():
+    x, pipe = photo(4, 40, 50), mixed(seed=2)
+    assert torch.equal(pipe(x.to("cuda:1"), ids=range(4)).cpu(), pipe(x.to("cuda:0"), ids=range(4)).cpu())
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32], ids=str)
+@pytest.mark.parametrize("name", REGISTRY)
+def test_the_twin_is_the_same_on_the_card(name, dtype):
+    """The oracle does not depend on where it runs."""
+    x = photo(4, 65, 47, dtype)
+    program = Pipeline(Local(REGISTRY[name](), masks.Blob(area=0.4)), seed=4).sample(range(4), (65, 47))
+    assert torch.equal(degrade.apply(program, x.cuda(), backend="torch").cpu(), degrade.apply(program, x, backend="torch"))
 
 
 def test_memory_is_steady():
     x = photo(16, 96, 96).cuda()
     pipe = mixed(seed=3)
     for _ in range(20):
-        pipe(x)
+        pipe(x, ids=range(16))
     torch.cuda.synchronize()
     held = torch.cuda.memory_reserved()
     for _ in range(1000):
-        pipe(x)
+        pipe(x, ids=range(16))
     torch.cuda.synchronize()
     assert torch.cuda.memory_reserved() <= held
 

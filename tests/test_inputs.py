@@ -58,6 +58,33 @@ PIPE = Pipeline(degrade.MeanShift(0.1), check="always")
         (lambda: degrade.Jpeg(subsampling="4:1:1"), "subsampling value '4:1:1' is unknown; did you mean"),
         (lambda: degrade.Jpeg(quality=0), "quality=0 is out of range; accepted: 1 to 100"),
         (lambda: LogUniform(0, 1), "0 < low"),
+        (lambda: degrade.MeanShift(Choice([0.1, float("nan")])), "not a finite number"),
+        (lambda: degrade.GaussianBlur(degrade.Levels(1, float("nan"))), "not a finite number"),
+        (lambda: OneOf(degrade.Jpeg(), weights=[float("nan")]), "non-negative numbers"),
+        (lambda: OneOf(degrade.Jpeg(), weights=3), "weights=3 is not understood"),
+        (lambda: Choice(5), "values=5 is not understood"),
+        (lambda: LogUniform("a", 2), "LogUniform low='a' is not a finite number"),
+        (lambda: degrade.GaussianBlur(severity=degrade.Levels(0.1, 0.5)), "severity=.* is not accepted here"),
+        (lambda: masks.Ellipse(area=degrade.Levels(0.1, 0.5)), "area=.* is not accepted here"),
+        (lambda: degrade.Jpeg(quality=50.5), "quality=50.5 is not a whole number"),
+        (lambda: degrade.Jpeg(subsampling=("4:4:4", "4:2:0")), "subsampling=.* is not understood"),
+        (lambda: degrade.GaussianBlur(2, direction="up"), "give severity= too"),
+        (lambda: SomeOf(degrade.Jpeg(), n="a"), "n='a' is out of range"),
+        (lambda: SomeOf(degrade.Jpeg(), n=(0.5, 1.7)), r"n=\(0.5, 1.7\) is out of range"),
+        (lambda: Local(degrade.Jpeg(), X), "mask is a Tensor, not a mask family"),
+        (lambda: Pipeline(Compose(*[degrade.MeanShift(0.0)] * 4096)), "4096 slots; accepted: at most 4095"),
+        (lambda: PIPE(X, mask=torch.zeros(2, 1, 9, 11)), "no Local of the recipe reads it"),
+        (lambda: degrade.apply(PIPE.sample([1, 2], (9, 11)), X, mask=torch.zeros(2, 1, 9, 11)), "the program reads none"),
+        (lambda: degrade.apply(None, X), "program is a NoneType"),
+        (lambda: PIPE.sample([1], 5), "size=5 is not accepted"),
+        (lambda: PIPE.sample([1], (0, 5)), r"size=\(0, 5\) is not accepted"),
+        (lambda: PIPE.sample([1], (5.7, 5)), "whole numbers of pixels"),
+        (lambda: PIPE.sample([1], (5, 5), view=-1), "view=-1 is not accepted"),
+        (lambda: PIPE(X, view=1.5), "view=1.5 is not accepted"),
+        (lambda: F.jpeg(X, quality=10, seed=1.5), "seed=1.5 is not accepted"),
+        (lambda: F.jpeg(X, quality="a"), "quality='a' is not understood"),
+        (lambda: F.jpeg(X, quality=10, mask=torch.ones(2, 1, 9, 11, dtype=torch.int64)), "mask has dtype int64"),
+        (lambda: PIPE(torch.zeros(1, 3, 4, 4, device="meta")), "x is a meta tensor"),
         (lambda: Normal(0, 0), "std > 0"),
         (lambda: Choice([]), "at least one value"),
         (lambda: Choice([1, 2], weights=[1]), "2 non-negative numbers"),
@@ -66,10 +93,11 @@ PIPE = Pipeline(degrade.MeanShift(0.1), check="always")
         (lambda: OneOf(degrade.Jpeg(), weights=[0]), "not all zero"),
         (lambda: SomeOf(degrade.Jpeg(), n=2), "n=2 is out of range; accepted: whole numbers from 0 to 1"),
         (lambda: SomeOf(degrade.Jpeg(), order="any"), "order 'any' is unknown"),
-        (lambda: Local(degrade.Jpeg(), 0.5), "mask=0.5 is not a mask"),
+        (lambda: Local(degrade.Jpeg(), 0.5), "mask is a float, not a mask family"),
         (lambda: masks.Ellipse(area=0), "area=0 is out of range"),
         (lambda: masks.Ellipse(area=1.2), "area=1.2 is out of range; accepted: 0.001 to 1"),
         (lambda: masks.Ellipse(size=1), "Ellipse parameter 'size' is unknown"),
+        (lambda: Pipeline(Compose(*(Local(degrade.Jpeg(), masks.FromTensor(torch.rand(4, n))) for n in (4, 5)))), "maps of 4x4 and 4x5 pixels"),
         (lambda: Pipeline(Local(degrade.Jpeg(), masks.FromTensor()))(X), "give mask= as b 1 h w at the call"),
         (lambda: Pipeline(Local(degrade.Jpeg(), masks.FromTensor(torch.rand(4, 4))))(X), "maps of 4.4 pixels and the images have 9x11"),
         (lambda: F.jpeg(X, quality=10, mask=torch.rand(2, 1, 9, 12)), r"mask has shape \(2, 1, 9, 12\); accepted: \(2, 1, 9, 11\)"),
@@ -128,6 +156,8 @@ def test_one_image_and_grey(name):
     assert y.shape == grey.shape
     assert torch.equal(y, pipe(grey.expand(-1, 3, -1, -1), ids=[5, 6])[:, :1])
     assert pipe(grey[0], ids=[5]).shape == (1, 9, 11)
+    turned = grey.transpose(2, 3).contiguous().transpose(2, 3)
+    assert pipe(turned, ids=[5, 6]).stride() == torch.empty_like(turned).stride()
 
 
 def test_values_are_read_when_asked():
@@ -148,6 +178,9 @@ def test_values_are_read_when_asked():
 def test_masks_of_one_image_serve_all():
     m = torch.rand(9, 11, generator=torch.Generator().manual_seed(1))
     want = F.mean_shift(X, amount=0.2, mask=m.expand(2, 1, 9, 11))
+    nearly = m.clone()
+    nearly[m.argmax() // 11, m.argmax() % 11] = 1.0000001
+    assert F.mean_shift(X, amount=0.2, mask=nearly).isfinite().all()
     for mask in (m, m[None], m[None, None]):
         assert torch.equal(F.mean_shift(X, amount=0.2, mask=mask), want)
     binary = (m > 0.5).to(torch.uint8) * 255

@@ -12,7 +12,7 @@ from degrade.kernels.exact import sqrt
 from degrade.kernels.lang import jit, tl
 from degrade.masks.base import MAX_NUMBERS, Mask
 
-FRAMES = [(224, 224), (96, 160), (225, 223), (33, 48)]
+FRAMES = [(224, 224), (96, 160), (225, 223), (33, 48), (32, 512), (400, 30)]
 ODD_FRAMES = [(1, 1), (7, 13), (33, 48), (225, 223)]
 AREAS = (0.02, 0.1, 0.4, 0.65, 0.9)
 FEATHERS = (0.0, 0.02, 0.1, 0.4, 2.0)

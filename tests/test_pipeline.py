@@ -37,6 +37,7 @@ def close(count, p, total=4000):
         (LogUniform(0.01, 1.0), 0.99 / math.log(100), None, 0.01, 1.0),
         (Normal(0.5, 0.1), 0.5, 0.0987, 0.2, 0.8),
         (Normal(0.5, 0.5, low=0.0, high=1.0), 0.5, None, 0.0, 1.0),
+        (Normal(-10.0, 1.0, low=0.5, high=0.9), 0.58822, None, 0.5, 0.9),
         (Choice([0.1, 0.2, 0.7], weights=[1, 1, 2]), 0.425, None, 0.1, 0.7),
     ],
     ids=str,
@@ -219,6 +220,14 @@ def test_files_of_another_stream_are_refused(tmp_path):
         ("recipe: {Compose: {childs: []}}", "did you mean 'children'"),
         ("recipe: {Compose: {children: 5}}", "children=5 is not understood"),
         ("recipe: {Local: {child: {Jpeg: {}}}}", "lacks 'mask'"),
+        ("recipe: {MeanShift: {1: 2}}", "has the keys"),
+        ("recipe: {MeanShift: {amount: {Choice: 5}}}", "in MeanShift: .*Choice 5 is not understood"),
+        ("recipe: {MeanShift: {amount: {Normal: [0, a]}}}", "in MeanShift: .*Normal"),
+        ("recipe: {OneOf: {children: [{Jpeg: {}}], weights: 3}}", "in OneOf: weights=3"),
+        ("recipe: {Local: {child: {Jpeg: {}}, mask: {Ellipse: {area: [a, b]}}}}", "in Ellipse: area"),
+        ("recipe: {Jpeg: {}}\nseed: abc", "seed='abc' is not accepted"),
+        ("recipe: {Jpeg: {}}\nseed: 1.7", "seed=1.7 is not accepted"),
+        ("recipe: &a {Compose: {children: [*a]}}", "contains itself"),
         ("recipe: {Local: {child: {Jpeg: {}}, mask: {Elipse: {}}}}", "did you mean 'ellipse'"),
         ("recipe: {Jpeg: 5}", "arguments 5"),
         ("recipes: {Jpeg: {}}", "did you mean 'recipe'"),
@@ -242,17 +251,63 @@ def test_unwritable_and_foreign_files(tmp_path):
     (tmp_path / "a.json").write_text("{}")
     with pytest.raises(ValueError, match="not a degrade program"):
         degrade.load(tmp_path / "a.json")
-    damaged = pipe.sample([1], (4, 4)).to_dict()
-    del damaged["samples"][0]["slots"][0]["theta"]
-    (tmp_path / "d.json").write_text(json.dumps(damaged))
-    with pytest.raises(ValueError, match="damaged at 'theta'"):
-        degrade.load(tmp_path / "d.json")
     (tmp_path / "b.json").write_text("no")
     with pytest.raises(ValueError, match="not a degrade program"):
         degrade.load(tmp_path / "b.json")
     with pytest.raises(ValueError, match="suffix"):
         degrade.load(tmp_path / "a.txt")
     assert not list(tmp_path.glob(".*")), "a draft was left behind"
+
+
+@pytest.mark.parametrize(
+    "where, value",
+    [
+        ("samples.0.slots.0.theta", None),
+        ("samples.0.slots.0.theta", [1.0]),
+        ("samples.0.slots.0.theta", [1e4, 0, 0, 0]),
+        ("samples.0.slots.0.theta", [float("nan"), 0, 0, 0]),
+        ("samples.0.slots.0.op", "contrast"),
+        ("samples.0.slots.0.slot", -1),
+        ("samples.0.slots.0.slot", 7),
+        ("samples.0.slots.0.severity", 2.0),
+        ("samples.0.id", 2**63),
+        ("samples.0.id", 1.5),
+        ("samples.0.regions.0.last", 9),
+        ("samples.0.regions.0.numbers", [1.0]),
+        ("samples.0.regions.0.numbers", [50.0] + [0.0] * 15),
+        ("samples.0.regions.0.mask", "blob"),
+        ("parent", [7]),
+        ("key", "a"),
+        ("key", 1 << 70),
+        ("size", "ab"),
+        ("slots", 10**12),
+        ("maps", None),
+        ("maps.float32_zlib_base64", "AAAA"),
+        ("maps.shape", [1, 4, 5]),
+    ],
+    ids=str,
+)
+def test_damaged_programs_are_refused(tmp_path, where, value):
+    program = Pipeline(Local(degrade.GaussianBlur(2.0), masks.FromTensor(torch.full((4, 4), 0.5)))).sample([1], (4, 4))
+    data = program.to_dict()
+    *path, last = [int(k) if k.isdigit() else k for k in where.split(".")]
+    at = data
+    for key in path:
+        at = at[key]
+    at[last] = value
+    (tmp_path / "p.json").write_text(json.dumps(data))
+    with pytest.raises(ValueError, match=r"this program is damaged: .+; accepted: what Program\.save wrote\."):
+        degrade.load(tmp_path / "p.json")
+
+
+def test_numpy_numbers_are_saved(tmp_path):
+    recipe = Compose(
+        degrade.MeanShift(LogUniform(np.float64(0.1), np.float32(0.25))),
+        degrade.Jpeg(quality=Choice(np.array([10, 20])), subsampling=Choice(np.array(["4:2:0", "grey"])), p=np.float32(0.5)),
+        Local(degrade.Contrast(np.float64(0.5)), masks.Ellipse(area=np.float32(0.25))),
+    )
+    Pipeline(recipe, seed=np.int64(3)).save(tmp_path / "p.yaml")
+    assert degrade.load(tmp_path / "p.yaml").sample(range(9), (8, 8)).equals(Pipeline(recipe, seed=3).sample(range(9), (8, 8)))
 
 
 def test_programs_print_what_they_do():
@@ -281,6 +336,20 @@ def test_labels_tell_what_was_done():
     only = skipped & True
     changed = (y != x).any(1)
     assert not (changed[only] & (labels.masks[only, 0] == 0)).any()
+
+
+def test_labels_keep_the_mask_that_was_applied():
+    mask = torch.ones(1, 1, 8, 8)
+    _, labels = Pipeline(Local(degrade.MeanShift(0.1), masks.FromTensor()))(torch.rand(1, 3, 8, 8), labels=True, mask=mask)
+    mask.zero_()
+    assert (labels.masks == 1).all() and labels.area.tolist() == [[1.0]]
+
+
+def test_half_of_a_module_does_not_round_its_masks():
+    bank = torch.rand(2, 8, 8, generator=torch.Generator().manual_seed(0))
+    pipe = Pipeline(Local(degrade.MeanShift(0.3), masks.FromTensor(bank)))
+    x = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(pipe(x, ids=[0, 1]), pipe.bfloat16()(x, ids=[0, 1]))
 
 
 def test_labels_render_nothing_until_read(monkeypatch):

@@ -34,7 +34,7 @@ def choose(x: torch.Tensor, wanted: str = "auto") -> tuple[str, str]:
         obstacle = "Triton is not installed (pip install triton)"
     elif not (x.is_cuda or interpreted()):
         obstacle = f"the images are on {x.device}, and Triton runs on CUDA and ROCm devices"
-    elif x.requires_grad:
+    elif x.requires_grad and torch.is_grad_enabled():
         obstacle = "the images require gradients, which only the torch twin gives"
     else:
         obstacle = ""
@@ -51,6 +51,8 @@ def choose(x: torch.Tensor, wanted: str = "auto") -> tuple[str, str]:
 
 def run(program: Program, x: torch.Tensor, mask: torch.Tensor | None, backend: str) -> torch.Tensor:
     """Apply a program to checked images b 3 h w on the chosen backend."""
+    if x.requires_grad and torch.is_grad_enabled() and x.dtype != torch.float32:
+        raise TypeError(f"x requires gradients in {str(x.dtype).removeprefix('torch.')}, whose rounding passes none; accepted: float32.")
     if choose(x, backend)[0] == "triton":
         from .engine import execute
     else:

@@ -22,10 +22,13 @@ def execute(program: Program, x: torch.Tensor, mask: torch.Tensor | None = None)
     """Apply a program to images b 3 h w of any accepted dtype and any strides."""
     maps, numbers = resolve_maps(program, mask, x.device)
     plan = make_plan(program, numbers)
-    buffers = Buffers(plan, x, maps)
-    for launch in plan.launches:
-        if launch.tiles:
-            (run_settle if launch.kind == "settle" else run_reach)(plan, buffers, launch, first=launch is plan.launches[0])
+    with torch.cuda.device_of(x):  # Triton launches on the current device; nothing for images on the CPU
+        buffers = Buffers(plan, x, maps)
+        for number, launch in enumerate(plan.launches):
+            if launch.tiles and launch.kind == "settle":
+                run_settle(plan, buffers, launch, door=number == 0)
+            elif launch.tiles:
+                run_reach(plan, buffers, launch)
     return buffers.out
 
 
@@ -60,7 +63,7 @@ def upload(arena: Array, device: torch.device) -> torch.Tensor:
     return host if device.type == "cpu" else host.pin_memory().to(device, non_blocking=True)
 
 
-def run_reach(plan: Plan, buffers: Buffers, launch: Launch, first: bool) -> None:
+def run_reach(plan: Plan, buffers: Buffers, launch: Launch) -> None:
     height, width = buffers.x.shape[2:]
     reach[(launch.tiles,)](
         buffers.canvas, buffers.scratch, buffers.words, buffers.ints, buffers.floats,
@@ -73,14 +76,14 @@ def run_reach(plan: Plan, buffers: Buffers, launch: Launch, first: bool) -> None
     )  # fmt: skip
 
 
-def run_settle(plan: Plan, buffers: Buffers, launch: Launch, first: bool) -> None:
+def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None:
     height, width = buffers.x.shape[2:]
     settle[(launch.tiles,)](
         buffers.x, buffers.out, buffers.canvas, buffers.scratch, buffers.keep, buffers.words, buffers.maps, buffers.ints, buffers.floats,
         buffers.section(plan.sections["ids"]), buffers.section(plan.sections["instructions"]), buffers.section(plan.sections["regions"]),
         buffers.section(launch.items), buffers.section(launch.item_of),
         plan.positions, len(buffers.x), height, width, *buffers.x.stride(), *buffers.out.stride(),
-        FIXED=buffers.fixed, HALF=buffers.half, DOOR=first, UNIT=buffers.unit, ALIGNED=buffers.aligned, ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS,
+        FIXED=buffers.fixed, HALF=buffers.half, DOOR=door, UNIT=buffers.unit, ALIGNED=buffers.aligned, ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS,
         POINT=tuple(op.point for op in plan.points), SETTLE=tuple(op.settle for op in plan.strokes), MASKS=tuple(find_mask(f).device for f in plan.families),
         num_warps=SETTLE_WARPS, enable_fp_fusion=False,
     )  # fmt: skip

@@ -16,7 +16,7 @@ def resolve_maps(program: Program, mask: torch.Tensor | None, device: torch.devi
     Args:
         mask: b 1 h w, the mask given at the call, appended after the stored maps.
     """
-    maps = [] if program.maps is None else [program.maps.to(device=device, dtype=torch.float32)]
+    maps = [] if program.maps is None else [program.maps.to(device=device)]
     numbers = program.numbers
     if "from_tensor" in program.families:
         waiting = (program.family == program.families.index("from_tensor")) & (numbers[..., 0] == CALL_MASK)
@@ -44,7 +44,7 @@ class Masks:
 
     def region(self, region: int, rows: Array) -> torch.Tensor:
         """Weights (n, h, w) of one region for rows in which it is used."""
-        out = torch.empty((len(rows), *self.program.size), device=self.device)
+        out = torch.empty((len(rows), *self.program.size), dtype=torch.float32, device=self.device)
         families = self.program.family[rows, region]
         for family in np.unique(families):
             here = np.flatnonzero(families == family)
@@ -56,7 +56,7 @@ class Masks:
 
     def product(self, rows: Array, regions: Array) -> torch.Tensor:
         """Weights (n, h, w): the product of the regions marked in `regions` (n, r), in the order of the recipe."""
-        total = torch.ones((len(rows), *self.program.size), device=self.device)
+        total = torch.ones((len(rows), *self.program.size), dtype=torch.float32, device=self.device)
         for region in np.flatnonzero(regions.any(0)).tolist():
             inside = np.flatnonzero(regions[:, region])
             at = torch.from_numpy(inside).to(self.device)
@@ -67,7 +67,7 @@ class Masks:
 def slot_weights(program: Program, mask: torch.Tensor | None = None) -> torch.Tensor:
     """The effective weight of every slot, (b, s, h, w) float32 on the CPU: all masks around it; 0 where it is empty."""
     masks = Masks(program, mask, torch.device("cpu"))
-    out = torch.zeros((len(program), program.slots, *program.size))
+    out = torch.zeros((len(program), program.slots, *program.size), dtype=torch.float32, device="cpu")
     for slot in range(program.slots):
         rows = np.flatnonzero(program.code[:, slot] >= 0)
         if len(rows):

@@ -79,8 +79,7 @@ class _Planner:
         classes = [find(name) for name in program.ops]
         self.points = tuple(c for c in classes if issubclass(c, PointOp))
         self.strokes = tuple(c for c in classes if issubclass(c, TwoStrokeOp))
-        order = [c for c in classes]
-        to_code = np.asarray([self.points.index(c) if issubclass(c, PointOp) else len(self.points) + self.strokes.index(c) for c in order] + [-1])  # type: ignore[arg-type]
+        to_code = np.asarray([self.points.index(c) if issubclass(c, PointOp) else len(self.points) + self.strokes.index(c) for c in classes] + [-1])  # type: ignore[arg-type]
         self.code = np.where(program.identity(), -1, to_code[program.code])
         self.arena = Arena()
 
@@ -105,6 +104,7 @@ class _Planner:
         self.theta = start + np.arange(program.code.size).reshape(shape) * program.theta.shape[2]
         self.table = np.zeros(shape, dtype=np.int64)
         self.radius = np.zeros(shape, dtype=np.int64)
+        self.grain = np.zeros(shape, dtype=np.int64)
         self.whole = np.zeros(shape, dtype=bool)
         for code, op in enumerate((*self.points, *self.strokes)):
             here = self.code == code
@@ -115,6 +115,7 @@ class _Planner:
             self.table[here] = self.arena.add(tables) + which.reshape(-1) * tables.shape[1]
             if issubclass(op, TwoStrokeOp):
                 self.radius[here] = op.radius(program.theta[here])
+                self.grain[here] = op.block - 1
                 self.whole[here] = op.whole_frame
 
     def regions(self) -> None:
@@ -148,12 +149,15 @@ class _Planner:
         self.depth = int((self.level[self.chain]).max(initial=-1)) + 1
 
     def rectangles(self) -> None:
-        """The rectangle each op must be right on, and each chain's: its support dilated by all that its ops read."""
+        """The rectangle each op must be right on, and each chain's: its support dilated by all that its ops read.
+
+        An op that computes whole blocks reads, from a pixel, its radius and the rest of the block at the end of it.
+        """
         program, (height, width) = self.program, self.program.size
         b, s = program.code.shape
         self.rect = np.tile(np.asarray([0, height, 0, width]), (b, s, 1))
         self.chain_rect = self.support.copy()
-        reach = np.concatenate([np.zeros((b, 1), np.int64), np.cumsum(self.radius, 1)], 1)
+        reach = np.concatenate([np.zeros((b, 1), np.int64), np.cumsum(self.radius + self.grain, 1)], 1)
         whole = np.concatenate([np.zeros((b, 1), np.int64), np.cumsum(self.whole, 1)], 1)
         slot = np.arange(s)
         for region in range(program.family.shape[1]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -67,10 +68,10 @@ class Rng:
         return tuple(((w >> 9).to(torch.float32) + 0.5) * rng.UNIFORM_STEP for w in words)
 
 
-def blend(own: torch.Tensor, new: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """x + m · (f(x) − x), exactly x where m = 0 and exactly f(x) where m = 1. weight: (n, h, w)."""
+def blend(own: torch.Tensor, new: torch.Tensor, weight: torch.Tensor, rounded: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    """x + m · (f(x) − x), rounded: exactly x where m = 0, even beyond 0..1, and exactly f(x) where m = 1. weight: (n, h, w)."""
     m = weight[:, None]
-    return torch.where(m == 0.0, own, torch.where(m == 1.0, new, own + m * (new - own)))
+    return torch.where(m == 0.0, own, rounded(torch.where(m == 1.0, new, own + m * (new - own))))
 
 
 def execute(program: Program, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
@@ -120,9 +121,8 @@ class _Run:
         own = self.canvas[at]
         new = self.changed(op, slot, rows, own).clamp(0.0, 1.0)
         regions = (self.masks.leaders[rows] >= 0) & (self.program.first[rows] == slot) & (self.program.last[rows] == slot)
-        if regions.any():
-            new = blend(own, new, self.masks.product(rows, regions))
-        self.canvas[at] = self.round(new)
+        masked = bool(regions.any())
+        self.canvas[at] = blend(own, new, self.masks.product(rows, regions), self.round) if masked else self.round(new)
 
     def changed(self, op: type[Op], slot: int, rows: Array, own: torch.Tensor) -> torch.Tensor:
         """f(x), before clamp and rounding."""
@@ -146,7 +146,7 @@ class _Run:
         if len(rows):
             at = self.index(rows)
             weight = self.masks.product(rows, self.masks.leaders[rows] == region)
-            self.canvas[at] = self.round(blend(self.kept[region][at], self.canvas[at], weight))
+            self.canvas[at] = blend(self.kept[region][at], self.canvas[at], weight, self.round)
 
 
 @functools.cache

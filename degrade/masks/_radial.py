@@ -16,6 +16,12 @@ _THETA = (np.arange(96) + 0.5) * (2.0 * np.pi / 96)  # half steps: no direction 
 COS, SIN = np.cos(_THETA).astype(np.float32), np.sin(_THETA).astype(np.float32)
 
 
+def directions(height: int, width: int) -> tuple[Array, Array]:
+    """Direction vectors spread evenly in the frame's own proportions, so that a long frame is sampled as well as a square one."""
+    stretch = np.sqrt(width / height)
+    return (COS * stretch).astype(np.float32), (SIN / stretch).astype(np.float32)
+
+
 def whole(total: Array, ramp: Array) -> tuple[Array, Array]:
     """Scale and ramp width of regions that no border cuts; `total` is Σ weight over the area of the region of scale 1."""
     ramp = np.minimum(ramp, np.sqrt(total / 0.3))  # from here on the ramp reaches the centre
@@ -23,9 +29,13 @@ def whole(total: Array, ramp: Array) -> tuple[Array, Array]:
 
 
 def cut(total: Array, ramp: Array, scale: Array, shape: Array, cy: Array, cx: Array, height: int, width: int) -> tuple[Array, Array]:
-    """Scale and ramp width of regions that the frame cuts, from their uncut scale and g(θ): (n, directions) float32."""
-    across = np.where(COS > 0, width - cx[:, None], cx[:, None]).astype(np.float32) / np.abs(COS)
-    down = np.where(SIN > 0, height - cy[:, None], cy[:, None]).astype(np.float32) / np.abs(SIN)
+    """Scale and ramp width of regions that the frame cuts, from their uncut scale and their shape.
+
+    shape: (n, directions) float32, how many times each vector of `directions` reaches the boundary of scale 1.
+    """
+    x, y = directions(height, width)
+    across = np.where(x > 0, width - cx[:, None], cx[:, None]).astype(np.float32) / np.abs(x)
+    down = np.where(y > 0, height - cy[:, None], cy[:, None]).astype(np.float32) / np.abs(y)
     border = np.minimum(across, down)
     squares, border = np.square(shape), border / shape  # the border as a scale: where s passes it, the frame cuts
     border_squares = np.square(border)
@@ -47,5 +57,5 @@ def cut(total: Array, ramp: Array, scale: Array, shape: Array, cy: Array, cx: Ar
         return ((plain - lost) * squares).sum(1).astype(np.float64)
 
     full = border.max(1) + ramp
-    s = np.exp(root(area, target, np.log(scale), np.log(np.maximum(full, scale)), steps=6))
+    s = np.exp(root(area, target, np.log(scale), np.log(np.maximum(full, scale)), steps=10))
     return s, np.minimum(ramp, s)

@@ -16,7 +16,7 @@ from degrade.kernels.lang import jit, tl
 from degrade.kernels.ramp import device_smoothstep, smoothstep
 from degrade.op import Param
 
-from ._radial import COS, SIN, cut, whole
+from ._radial import COS, SIN, cut, directions, whole
 from .base import EDGE, Mask, Numbers, box, place
 
 WAVES = np.arange(2, 6)
@@ -26,6 +26,15 @@ _COS_K, _SIN_K = (f(WAVES[:, None] * _THETA).astype(np.float32) for f in (np.cos
 # How far g(θ) cos θ can rise between two directions, per unit of amplitude of each wave: half a step squared, halved,
 # times the second derivative.
 _BETWEEN, _BETWEEN_0 = 0.5 * (np.pi / len(_THETA)) ** 2 * (WAVES + 1.0) ** 2, 0.5 * (np.pi / len(_THETA)) ** 2
+
+
+def _outline(cosines: Array, sines: Array, cos_k: Array, sin_k: Array) -> Array:
+    """g(θ) in some directions: (n, directions) float32."""
+    shape = np.ones((len(cosines), cos_k.shape[1]), dtype=np.float32)
+    for k in range(len(WAVES)):
+        shape += cosines[:, k, None].astype(np.float32) * cos_k[k].astype(np.float32)
+        shape += sines[:, k, None].astype(np.float32) * sin_k[k].astype(np.float32)
+    return shape
 
 
 class Blob(Mask):
@@ -41,10 +50,7 @@ class Blob(Mask):
         amplitude = drawn["roughness"][:, None] * LARGEST * np.sqrt(u[:, 2:6])
         phase = (2.0 * np.pi) * u[:, 6:10]
         cosines, sines = amplitude * np.cos(phase), -amplitude * np.sin(phase)
-        shape = np.ones((len(u), len(COS)), dtype=np.float32)
-        for k in range(len(WAVES)):
-            shape += cosines[:, k, None].astype(np.float32) * _COS_K[k]
-            shape += sines[:, k, None].astype(np.float32) * _SIN_K[k]
+        shape = _outline(cosines, sines, _COS_K, _SIN_K)
         squares = amplitude * amplitude
         swell = 1.0 + 0.5 * (squares[:, 0] + squares[:, 1] + squares[:, 2] + squares[:, 3])
         scale, width_of_ramp = whole(total / (np.pi * swell), ramp)
@@ -57,7 +63,10 @@ class Blob(Mask):
         cy, cx = np.floor(cy) + 0.5, np.floor(cx) + 0.5
         at = np.flatnonzero(~(fits_y & fits_x))
         if len(at):
-            scale[at], width_of_ramp[at] = cut(total[at], ramp[at], scale[at], shape[at], cy[at], cx[at], height, width)
+            x, y = directions(height, width)
+            angle = WAVES[:, None] * np.arctan2(y, x)
+            shape = _outline(cosines[at], sines[at], np.cos(angle), np.sin(angle)) / np.hypot(x, y)
+            scale[at], width_of_ramp[at] = cut(total[at], ramp[at], scale[at], shape, cy[at], cx[at], height, width)
         rows = [cy, cx, scale, np.minimum(width_of_ramp / scale, 1.0), *cosines.T, *sines.T, *(scale * e for e in (up, low, left, right))]
         return np.stack(rows, 1)
 

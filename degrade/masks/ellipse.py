@@ -16,7 +16,7 @@ from degrade.kernels.lang import jit, tl
 from degrade.kernels.ramp import device_smoothstep, smoothstep
 from degrade.op import Param
 
-from ._radial import COS, SIN, cut, whole
+from ._radial import cut, directions, whole
 from .base import EDGE, Mask, Numbers, box, place
 
 
@@ -43,7 +43,8 @@ class Ellipse(Mask):
         at = np.flatnonzero(~(fits_y & fits_x))
         if len(at):
             c, s, a, b = (v[at, None].astype(np.float32) for v in (cos, sin, 1.0 / along, 1.0 / across))
-            shape = 1.0 / np.sqrt(np.square((COS * c + SIN * s) * a) + np.square((SIN * c - COS * s) * b))
+            x, y = directions(height, width)
+            shape = 1.0 / np.sqrt(np.square((x * c + y * s) * a) + np.square((y * c - x * s) * b))
             scale[at], width_of_ramp[at] = cut(total[at], ramp[at], scale[at], shape, cy[at], cx[at], height, width)
         p, q = 1.0 / (scale * along), 1.0 / (scale * across)
         rows = [cy, cx, sin * p, cos * p, cos * q, -sin * q, np.minimum(width_of_ramp / scale, 1.0), scale * half_y, scale * half_x]

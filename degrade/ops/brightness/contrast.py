@@ -23,7 +23,8 @@ class Contrast(TwoStrokeOp):
     def twin(x, theta: Theta, context: Context):
         count = np.float32(65535.0) * np.float32(x.shape[2]) * np.float32(x.shape[3])
         total = torch.floor(x * 65535.0 + 0.5).to(torch.int64).sum((2, 3), keepdim=True)
-        mean = total.to(torch.float32) / float(count)
+        # By a tensor: a GPU divides by a plain number through its reciprocal.
+        mean = total.to(torch.float32) / torch.full_like(total, float(count), dtype=torch.float32)
         return mean + theta[0] * (x - mean)
 
     @staticmethod
