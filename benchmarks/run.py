@@ -27,7 +27,7 @@ from degrade import REGISTRY, Local, Pipeline, Program, masks
 from degrade.backends.plan import make_plan
 from degrade.cli.demo import photograph
 from degrade.kernels.lang import HAS_TRITON
-from degrade.program import write_whole
+from degrade.storing import write_whole
 
 DTYPES = (torch.uint8, torch.float16)
 BATCHES, QUICK_BATCHES = (1, 32, 256), (1, 32)

@@ -12,8 +12,8 @@ from .errors import unknown
 from .inputs import check_seed
 from .op import Op
 from .ops import REGISTRY, find
-from .program import write_whole
 from .recipe import Combinator, Compose, Local, Node, OneOf, SomeOf
+from .storing import write_whole
 from .stream import STREAM, check_stream
 
 COMBINATORS: dict[str, Any] = {kind.__name__: kind for kind in (Compose, OneOf, SomeOf, Local)}

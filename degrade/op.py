@@ -56,6 +56,8 @@ class Param:
         for bound in distribution.bounds():
             if not self.low <= bound <= self.high:
                 raise ValueError(outside(argument, f"{bound:g}", self.low, self.high, self.unit))
+        if self.integer and isinstance(distribution, Uniform) and np.ceil(distribution.low) > np.floor(distribution.high):
+            raise ValueError(f"{argument}=({distribution.low:g}, {distribution.high:g}) holds no whole number; accepted: a range that does.")
         if self.integer and isinstance(distribution, (Constant, Choice)):
             for value in distribution.values if isinstance(distribution, Choice) else (distribution.value,):
                 if value != int(value):
@@ -74,12 +76,27 @@ class Param:
         span = np.where(away * (up - self.neutral) >= 0, up - self.neutral, down - self.neutral)
         return np.clip(away / span, 0.0, 1.0)
 
+    def describe(self) -> str:
+        """What is accepted, and what is drawn when nothing is given."""
+        if self.choices is not None:
+            return f"{', '.join(repr(c) for c in self.choices)}; by default {self.default!r}."
+        low, high = self.spread().bounds()
+        return f"{self.low:g} to {self.high:g} {self.unit}{', whole' if self.integer else ''}; by default drawn from {low:g} to {high:g}."
+
     def spread(self) -> Any:
         """What is drawn when the user gives nothing."""
         if self.default is not None:
             return parse("default", self.default)
         ends = self.harsh if isinstance(self.harsh, tuple) else (self.harsh, self.neutral)
         return Uniform(float(min(ends)), float(max(ends)))
+
+
+COMMON = """    severity: a number or distribution in [0, 1] in place of the first parameter; 0 is the identity.
+    level: a number or distribution of levels, from 1, for parameters given as `Levels`.
+    direction: "up", "down" or "both", which way `severity` moves a signed parameter.
+    p: probability that the op is applied, else its slot stays empty.
+
+Each parameter takes a number, (low, high), LogUniform, Normal, Choice, or Levels."""
 
 
 class Context(NamedTuple):
@@ -135,6 +152,9 @@ class Op:
         cls.group = (["", *cls.__module__.split(".")])[-2] or "other"  # the folder
         cls.caption = (inspect.getmodule(cls).__doc__ or cls.__doc__ or "").strip().split("\n")[0]  # type: ignore[union-attr]
         cls.__signature__ = _signature(cls.parameters)  # type: ignore[attr-defined]
+        cls.__doc__ = "\n".join(
+            [f"{cls.__doc__ or cls.caption}\n", "Args:", *(f"    {n}: {q.describe()}" for n, q in cls.parameters.items()), COMMON]
+        )
 
     def __init__(self, *first: Any, p: float = 1.0, severity: Any = None, level: Any = None, direction: str = "both", **given: Any) -> None:
         names = list(self.parameters)
@@ -190,6 +210,9 @@ class Op:
                 value = how.at(level)
             elif param.choices is not None:
                 value = np.asarray([param.choices.index(v) for v in how.values])[how.pick(u[:, 3 + i])]
+            elif param.integer and isinstance(how, Uniform):  # each whole number as likely as any other
+                low, high = np.ceil(how.low), np.floor(how.high)
+                value = np.minimum(low + np.floor((high - low + 1) * u[:, 3 + i]), high)
             else:
                 value = how.draw(u[:, 3 + i])
             theta[:, i] = np.floor(value + 0.5) if param.integer else value

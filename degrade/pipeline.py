@@ -35,7 +35,8 @@ class Pipeline(nn.Module):
         check: when the values of images and masks are checked: "first" call, "always" or "never". On a GPU a check waits for the device.
 
     A sample's result depends on (seed, epoch, sample id, recipe) alone: not on batch size, position, worker or rank.
-    Without `ids`, ids are (rank, worker, call counter): never repeated, but a weaker promise. `train()` and `eval()` change nothing.
+    Without `ids`, ids are (rank, worker, call counter): not repeated across ranks and the workers of one loader, but a
+    weaker promise. `train()` and `eval()` change nothing.
     """
 
     _maps: torch.Tensor | None

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import contextlib
 import json
 import os
-import zlib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ from .distributions import Array
 from .masks.base import MAX_NUMBERS
 from .op import MAX_PARAMETERS
 from .ops import find
+from .storing import pack, unpack, write_whole
 from .stream import STREAM, check_stream
 
 CALL_MASK = -1  # in place of a map's row: the mask given at the call, at the sample's own position
@@ -162,7 +160,7 @@ class Program:
         try:
             program = cls._read(data)
             program.check()
-        except (KeyError, IndexError, TypeError, ValueError, OverflowError, MemoryError, AttributeError, zlib.error) as error:
+        except (KeyError, IndexError, TypeError, ValueError, OverflowError, MemoryError, AttributeError) as error:
             raise ValueError(f"this program is damaged: {error or type(error).__name__}; accepted: what Program.save wrote.") from error
         return program
 
@@ -277,28 +275,3 @@ def _same(a: Any, b: Any) -> bool:
     if isinstance(a, torch.Tensor):
         return isinstance(b, torch.Tensor) and torch.equal(a.cpu(), b.cpu())
     return bool(a == b)
-
-
-def pack(tensor: torch.Tensor) -> dict[str, Any]:
-    """A float32 tensor as plain data."""
-    raw = np.ascontiguousarray(tensor.detach().float().cpu().numpy(), dtype="<f4").tobytes()
-    return {"shape": list(tensor.shape), "float32_zlib_base64": base64.b64encode(zlib.compress(raw)).decode()}
-
-
-def unpack(data: dict[str, Any]) -> torch.Tensor:
-    """The inverse of `pack`."""
-    raw = zlib.decompress(base64.b64decode(data["float32_zlib_base64"]))
-    return torch.from_numpy(np.frombuffer(raw, dtype="<f4").astype(np.float32).reshape(data["shape"]))
-
-
-def write_whole(path: str | os.PathLike[str], text: str) -> None:
-    """Write a text file so that nothing half-written is ever seen under its name."""
-    path = Path(path)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            draft.unlink()
-        raise OSError(f"path={str(path)!r} cannot be written: {error.strerror}.") from error

@@ -2,6 +2,8 @@
 
 A sample's *instructions* stand at fixed positions, so that nothing is compacted on the host: per slot, one position per
 nesting depth of chains to save the image, one for the op, and one per depth to blend. An empty position has code EMPTY.
+
+The arena begins with the two halves of the Philox key.
 """
 
 from .lang import tl
@@ -15,11 +17,11 @@ EMPTY, SAVE, BLEND = -1, -2, -3  # other codes: point ops from 0, then two-strok
 SAMPLE, BEGIN, END, FIRST_TILE, TILE_Y, TILE_X, TILES_WIDE, LEAVES = range(8)
 ITEM = 8
 
-# The head of the arena: the two halves of the Philox key.
-HEAD = 2
-
-N_INSTRUCTION = tl.constexpr(INSTRUCTION)
-N_ITEM = tl.constexpr(ITEM)
-N_HEAD = tl.constexpr(HEAD)
-IS_SAVE = tl.constexpr(SAVE)
-IS_BLEND = tl.constexpr(BLEND)
+# The same numbers for device code, which sees no plain globals.
+N_INSTRUCTION, N_ITEM = tl.constexpr(INSTRUCTION), tl.constexpr(ITEM)
+IS_EMPTY, IS_SAVE, IS_BLEND = tl.constexpr(EMPTY), tl.constexpr(SAVE), tl.constexpr(BLEND)
+OF_SLOT, OF_THETA, OF_TABLE, OF_WORDS = tl.constexpr(SLOT), tl.constexpr(THETA), tl.constexpr(TABLE), tl.constexpr(WORDS)
+OF_MASKS, OF_COUNT, OF_DEPTH = tl.constexpr(MASKS), tl.constexpr(COUNT), tl.constexpr(DEPTH)
+OF_Y0, OF_Y1, OF_X0, OF_X1 = tl.constexpr(Y0), tl.constexpr(Y1), tl.constexpr(X0), tl.constexpr(X1)
+OF_BEGIN, OF_END, OF_FIRST_TILE = tl.constexpr(BEGIN), tl.constexpr(END), tl.constexpr(FIRST_TILE)
+OF_TILE_Y, OF_TILE_X, OF_TILES_WIDE, OF_LEAVES = tl.constexpr(TILE_Y), tl.constexpr(TILE_X), tl.constexpr(TILES_WIDE), tl.constexpr(LEAVES)

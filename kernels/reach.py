@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .fetch import narrow, settle_value
 from .lang import jit, tl
-from .plan import N_INSTRUCTION, N_ITEM
+from .plan import N_INSTRUCTION, N_ITEM, OF_BEGIN, OF_FIRST_TILE, OF_SLOT, OF_TABLE, OF_THETA, OF_TILE_X, OF_TILE_Y, OF_TILES_WIDE, OF_WORDS
 
 
 @jit
@@ -12,10 +12,10 @@ def tile_of(items, item_of, height, width, ROWS: tl.constexpr, COLUMNS: tl.const
     """This program's work item and its tile: y [ROWS, 1] and x [1, COLUMNS] clamped to the frame, and which lanes are inside."""
     program = tl.program_id(0)
     item = items + tl.load(item_of + program) * N_ITEM
-    tile = program - tl.load(item + 3)
-    wide = tl.load(item + 6)
-    top = (tl.load(item + 4) + tile // wide) * ROWS
-    left = (tl.load(item + 5) + tile % wide) * COLUMNS
+    tile = program - tl.load(item + OF_FIRST_TILE)
+    wide = tl.load(item + OF_TILES_WIDE)
+    top = (tl.load(item + OF_TILE_Y) + tile // wide) * ROWS
+    left = (tl.load(item + OF_TILE_X) + tile % wide) * COLUMNS
     y = top + tl.arange(0, ROWS)[:, None]
     x = left + tl.arange(0, COLUMNS)[None, :]
     inside = (y < height) & (x < width)
@@ -61,23 +61,22 @@ def reach(
     height,
     width,
     FIXED: tl.constexpr,  # 16-bit fixed point, else float32
-    ALIGNED: tl.constexpr,  # the width is a multiple of 16
     POINTS: tl.constexpr,  # number of point ops: the codes of two-stroke ops follow them
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
     REACH,  # a tuple of device functions; never annotate it constexpr, or stale binaries are served
 ):
     """One stroke of one two-stroke op per work item."""
-    if ALIGNED:
-        width = tl.multiple_of(width, 16)
     item, y, x, inside, top, left = tile_of(items, item_of, height, width, ROWS, COLUMNS)
     n = tl.load(item)
-    step = instructions + (n * positions + tl.load(item + 1)) * N_INSTRUCTION
+    step = instructions + (n * positions + tl.load(item + OF_BEGIN)) * N_INSTRUCTION
     code = tl.load(step)
     base = n.to(tl.int64) * 3 * height * width
-    theta = scalars4(floats, tl.load(step + 2))
-    rng = draws_of(ints, ids, n, tl.load(step + 1))
+    theta = scalars4(floats, tl.load(step + OF_THETA))
+    rng = draws_of(ints, ids, n, tl.load(step + OF_SLOT))
     for i in tl.static_range(len(REACH)):
         if code == POINTS + i:
-            r, g, b = REACH[i]((canvas + base, height, width), y, x, theta, floats + tl.load(step + 3), words + tl.load(step + 4), rng, inside)
+            r, g, b = REACH[i](
+                (canvas + base, height, width), y, x, theta, floats + tl.load(step + OF_TABLE), words + tl.load(step + OF_WORDS), rng, inside
+            )
             store3(scratch + base, y * width + x, height * width, settle_value(r, FIXED), settle_value(g, FIXED), settle_value(b, FIXED), inside)

@@ -7,7 +7,26 @@ from __future__ import annotations
 
 from .fetch import fetch, narrow, settle_value, widen
 from .lang import jit, tl
-from .plan import IS_BLEND, IS_SAVE, N_INSTRUCTION
+from .plan import (
+    IS_BLEND,
+    IS_EMPTY,
+    IS_SAVE,
+    N_INSTRUCTION,
+    OF_BEGIN,
+    OF_COUNT,
+    OF_DEPTH,
+    OF_END,
+    OF_LEAVES,
+    OF_MASKS,
+    OF_SLOT,
+    OF_TABLE,
+    OF_THETA,
+    OF_WORDS,
+    OF_X0,
+    OF_X1,
+    OF_Y0,
+    OF_Y1,
+)
 from .reach import draws_of, scalars4, store3, tile_of
 
 
@@ -49,10 +68,10 @@ def strided(n, y, x, s0, s2, s3):
 
 
 @jit
-def leave(r, came, out, HALF: tl.constexpr):
+def leave(r, came, out, ROUNDS: tl.constexpr):
     """The value to store: as it came, if it is still the same in the working precision."""
     new = narrow(r, out)
-    if HALF:
+    if ROUNDS:
         return tl.where(r == settle_value(widen(came), True), came, new)
     else:
         return new
@@ -81,10 +100,9 @@ def settle(
     s0, s1, s2, s3,  # strides of source, in elements
     o0, o1, o2, o3,  # strides of out
     FIXED: tl.constexpr,  # 16-bit fixed point, else float32
-    HALF: tl.constexpr,  # source is float16 or bfloat16
+    ROUNDS: tl.constexpr,  # source is float16 or bfloat16, which 16-bit fixed point does not hold
     DOOR: tl.constexpr,  # the first launch: reads the source, not the canvas
     UNIT: tl.constexpr,  # neighbours in a row of source and out are neighbours in memory
-    ALIGNED: tl.constexpr,  # the width, and all other strides, are multiples of 16
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
     POINT,  # tuples of device functions; never annotate them constexpr, or stale binaries are served
@@ -94,10 +112,6 @@ def settle(
     """A run of instructions of one sample per work item."""
     if UNIT:
         s3, o3 = 1, 1
-    if ALIGNED:
-        width = tl.multiple_of(width, 16)
-        s0, s1, s2 = tl.multiple_of(s0, 16), tl.multiple_of(s1, 16), tl.multiple_of(s2, 16)
-        o0, o1, o2 = tl.multiple_of(o0, 16), tl.multiple_of(o1, 16), tl.multiple_of(o2, 16)
     s1, o1 = tl.cast(s1, tl.int64), tl.cast(o1, tl.int64)
     item, y, x, inside, top, left = tile_of(items, item_of, height, width, ROWS, COLUMNS)
     n = tl.load(item)
@@ -107,38 +121,43 @@ def settle(
     came = source + strided(n, y, x, s0, s2, s3)
     if DOOR:
         r, g, b = widen(tl.load(came)), widen(tl.load(came + s1)), widen(tl.load(came + 2 * s1))
-        if HALF:
+        if ROUNDS:
             r, g, b = settle_value(r, True), settle_value(g, True), settle_value(b, True)
     else:
         r, g, b = fetch((canvas + base, height, width), y, x)
-    for position in range(tl.load(item + 1), tl.load(item + 2)):
+    for position in range(tl.load(item + OF_BEGIN), tl.load(item + OF_END)):
         step = instructions + (n * positions + position) * N_INSTRUCTION
         code = tl.load(step)
-        touched = (top < tl.load(step + 9)) & (top + ROWS > tl.load(step + 8)) & (left < tl.load(step + 11)) & (left + COLUMNS > tl.load(step + 10))
-        if (code != -1) & touched:
-            level = keep + (tl.load(step + 7).to(tl.int64) * samples * 3 * plane + base)
+        touched = (
+            (top < tl.load(step + OF_Y1))
+            & (top + ROWS > tl.load(step + OF_Y0))
+            & (left < tl.load(step + OF_X1))
+            & (left + COLUMNS > tl.load(step + OF_X0))
+        )
+        if (code != IS_EMPTY) & touched:
+            level = keep + (tl.load(step + OF_DEPTH).to(tl.int64) * samples * 3 * plane + base)
             if code == IS_SAVE:
                 store3(level, at, plane, r, g, b, inside)
             else:
-                m = weight_of(regions, tl.load(step + 5), tl.load(step + 6), floats, (maps, height, width), y, x, MASKS)
+                m = weight_of(regions, tl.load(step + OF_MASKS), tl.load(step + OF_COUNT), floats, (maps, height, width), y, x, MASKS)
                 r1, g1, b1 = r, g, b
                 if code == IS_BLEND:
                     tl.debug_barrier()  # what SAVE stored in this launch may have been another thread's
                     r, g, b = fetch((level, height, width), y, x)
-                theta = scalars4(floats, tl.load(step + 2))
-                table = floats + tl.load(step + 3)
-                rng = draws_of(ints, ids, n, tl.load(step + 1))
+                theta = scalars4(floats, tl.load(step + OF_THETA))
+                table = floats + tl.load(step + OF_TABLE)
+                rng = draws_of(ints, ids, n, tl.load(step + OF_SLOT))
                 for i in tl.static_range(len(POINT)):
                     if code == i:
                         r1, g1, b1 = POINT[i](r, g, b, theta, rng, (y << 16) | x)
                 for i in tl.static_range(len(SETTLE)):
                     if code == len(POINT) + i:
-                        r1, g1, b1 = SETTLE[i]((scratch + base, height, width), y, x, r, g, b, theta, table, words + tl.load(step + 4), rng)
+                        r1, g1, b1 = SETTLE[i]((scratch + base, height, width), y, x, r, g, b, theta, table, words + tl.load(step + OF_WORDS), rng)
                 r, g, b = mix(r, r1, m, FIXED), mix(g, g1, m, FIXED), mix(b, b1, m, FIXED)
-    if tl.load(item + 7) != 0:
+    if tl.load(item + OF_LEAVES) != 0:
         to = out + strided(n, y, x, o0, o2, o3)
-        tl.store(to, leave(r, tl.load(came), out, HALF), mask=inside)
-        tl.store(to + o1, leave(g, tl.load(came + s1), out, HALF), mask=inside)
-        tl.store(to + 2 * o1, leave(b, tl.load(came + 2 * s1), out, HALF), mask=inside)
+        tl.store(to, leave(r, tl.load(came), out, ROUNDS), mask=inside)
+        tl.store(to + o1, leave(g, tl.load(came + s1), out, ROUNDS), mask=inside)
+        tl.store(to + 2 * o1, leave(b, tl.load(came + 2 * s1), out, ROUNDS), mask=inside)
     else:
         store3(canvas + base, at, plane, r, g, b, inside)

@@ -39,8 +39,12 @@ def build(kernel, warps, target, dtype, constants, tuples):
             constexprs[(i,)] = constants[name]
         else:
             signature[name] = pointers.get(name, "i32")
+    # As at a launch: all pointers are aligned to 16 bytes.
+    attributes = {(i,): [["tt.divisibility", 16]] for i, name in enumerate(kernel.arg_names) if name in pointers}
     options = {"num_warps": warps, "enable_fp_fusion": False}
-    built = triton.compile(ASTSource(kernel, signature=signature, constexprs=constexprs), target=GPUTarget(*TARGETS[target]), options=options)
+    built = triton.compile(
+        ASTSource(kernel, signature=signature, constexprs=constexprs, attrs=attributes), target=GPUTarget(*TARGETS[target]), options=options
+    )
     if TARGETS[target][0] == "hip":
         text = built.asm["amdgcn"]
         registers, spills = (int(re.search(rf"\.{key}:\s*(\d+)", text)[1]) for key in ("vgpr_count", "vgpr_spill_count"))
@@ -77,15 +81,13 @@ def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "
             SETTLE_WARPS,
             target,
             dtype,
-            {**common, "HALF": dtype in ("float16", "bfloat16"), "DOOR": door, "UNIT": True, "ALIGNED": True},
+            {**common, "ROUNDS": dtype in ("float16", "bfloat16"), "DOOR": door, "UNIT": True},
             tuples,
         )
         for door in (True, False)
     ]
     if strokes:
-        rows.append(
-            build(reach, REACH_WARPS, target, dtype, {**common, "POINTS": len(points), "ALIGNED": True}, {"REACH": tuple(op.reach for op in strokes)})
-        )
+        rows.append(build(reach, REACH_WARPS, target, dtype, {**common, "POINTS": len(points)}, {"REACH": tuple(op.reach for op in strokes)}))
     return [dict(row, ops=list(names)) for row in rows]
 
 

@@ -40,8 +40,8 @@ def test_builds_without_spills(target, dtype, record_property):
 def test_the_launch_path_builds_each_kernel_once():
     """Batches of other sizes, places in memory and programs reuse the binaries; only what the kernels are specialised on counts.
 
-    reach: width a multiple of 16 or not. settle: that, times first launch or later; and one for the channels-last image.
+    settle: the first launch or a later one; and one of another pipeline, for a channels-last image.
     """
     found = json.loads(script("launch.py")[-1])
-    assert found["built"] == {"reach": 2, "settle": 5}
+    assert found["built"] == {"reach": 1, "settle": 3}
     assert found["launches"]["settle"] >= 8 and found["launches"]["reach"] >= 7

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 # Each may import from its own line and from those above. `kernels` stands alone at the top.
 LAYERS = (
     ("kernels",),
-    ("stream", "errors"),
+    ("stream", "errors", "storing"),
     ("distributions",),
     ("op",),
     ("ops", "masks"),

@@ -304,7 +304,7 @@ def test_from_tensor_without_a_tensor_reads_the_batch():
         ({"tensor": torch.full((2, 2), float("nan"))}, ValueError, ("tensor", "NaN", "from 0 to 1")),
         ({"tensor": torch.zeros(2, 2, dtype=torch.int64)}, TypeError, ("int64", "uint8 or bool")),
         ({"tensor": "mask.png"}, TypeError, ("tensor=", "str", "accepted")),
-        ({"tensor": {"shape": [2, 2]}}, TypeError, ("shape", "float32_zlib_base64")),
+        ({"tensor": {"shape": [2, 2]}}, ValueError, ("shape", "float32_zlib_base64")),
         ({"area": 0.2}, ValueError, ("area=0.2", "tensor=")),
         ({"tensor": torch.zeros(2, 2), "feather": 0.2}, ValueError, ("feather=0.2", "area=")),
         ({"tensor": torch.zeros(2, 2), "area": 1.2}, ValueError, ("area=1.2", "0.001 to 1")),

@@ -136,6 +136,15 @@ def test_severity_and_direction():
         assert np.abs(first.severity(program.theta[:, 0, 0]) - program.severity[:, 0]).max() < slack, name
 
 
+def test_whole_numbers_of_a_range_are_equally_likely():
+    quality = draws(degrade.Jpeg(quality=(1, 3))).theta[:, 0, 0]
+    for value in (1, 2, 3):
+        assert close((quality == value).sum(), 1 / 3)
+    assert set(draws(degrade.Jpeg(quality=(9.5, 11.2))).theta[:, 0, 0]) == {10, 11}
+    with pytest.raises(ValueError, match="holds no whole number"):
+        degrade.Jpeg(quality=(9.2, 9.8))
+
+
 def test_levels():
     table = Levels(43, 36, 24, 7, 4)
     assert set(draws(degrade.Jpeg(quality=table)).theta[:, 0, 0]) == {43, 36, 24, 7, 4}

@@ -38,13 +38,11 @@ class Buffers:
     def __init__(self, plan: Plan, x: torch.Tensor, maps: torch.Tensor | None) -> None:
         self.x, self.out = x, torch.empty_like(x)
         self.fixed = x.dtype != torch.float32
-        self.half = x.dtype in (torch.float16, torch.bfloat16)
+        self.rounds = x.dtype in (torch.float16, torch.bfloat16)
         working = torch.uint16 if self.fixed else torch.float32
         self.ints = upload(plan.arena, x.device)
         self.floats = self.ints.view(torch.float32)
-        strides = (*x.stride(), *self.out.stride())
-        self.unit = strides[3] == strides[7] == 1
-        self.aligned = x.shape[3] % 16 == 0 and all(s % 16 == 0 for s in (*strides[:3], *strides[4:7]))
+        self.unit = x.stride(3) == self.out.stride(3) == 1
         # With no two-stroke op every sample goes from source to result in one launch and needs no canvas.
         whole = x.shape if len(plan.launches) > 1 else (1,)
         self.canvas = torch.empty(whole, dtype=working, device=x.device)
@@ -70,7 +68,7 @@ def run_reach(plan: Plan, buffers: Buffers, launch: Launch) -> None:
         buffers.section(plan.sections["ids"]), buffers.section(plan.sections["instructions"]),
         buffers.section(launch.items), buffers.section(launch.item_of),
         plan.positions, height, width,
-        FIXED=buffers.fixed, ALIGNED=width % 16 == 0, POINTS=len(plan.points), ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS,
+        FIXED=buffers.fixed, POINTS=len(plan.points), ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS,
         REACH=tuple(op.reach for op in plan.strokes),
         num_warps=REACH_WARPS, enable_fp_fusion=False,
     )  # fmt: skip
@@ -83,7 +81,7 @@ def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None
         buffers.section(plan.sections["ids"]), buffers.section(plan.sections["instructions"]), buffers.section(plan.sections["regions"]),
         buffers.section(launch.items), buffers.section(launch.item_of),
         plan.positions, len(buffers.x), height, width, *buffers.x.stride(), *buffers.out.stride(),
-        FIXED=buffers.fixed, HALF=buffers.half, DOOR=door, UNIT=buffers.unit, ALIGNED=buffers.aligned, ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS,
+        FIXED=buffers.fixed, ROUNDS=buffers.rounds, DOOR=door, UNIT=buffers.unit, ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS,
         POINT=tuple(op.point for op in plan.points), SETTLE=tuple(op.settle for op in plan.strokes), MASKS=tuple(find_mask(f).device for f in plan.families),
         num_warps=SETTLE_WARPS, enable_fp_fusion=False,
     )  # fmt: skip

@@ -110,9 +110,10 @@ class _Planner:
             here = self.code == code
             if not here.any():
                 continue
-            rows, which = np.unique(program.theta[here], axis=0, return_inverse=True)
-            tables = op.tables(rows)
-            self.table[here] = self.arena.add(tables) + which.reshape(-1) * tables.shape[1]
+            if "tables" in vars(op):
+                rows, which = np.unique(program.theta[here], axis=0, return_inverse=True)
+                tables = op.tables(rows)
+                self.table[here] = self.arena.add(tables) + which.reshape(-1) * tables.shape[1]
             if issubclass(op, TwoStrokeOp):
                 self.radius[here] = op.radius(program.theta[here])
                 self.grain[here] = op.block - 1

@@ -8,8 +8,6 @@ that is shared by more pixels than the area asks for is taken whole.
 
 from __future__ import annotations
 
-import base64
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +19,7 @@ from degrade.errors import unknown
 from degrade.kernels.lang import jit, tl
 from degrade.kernels.ramp import device_smoothstep, smoothstep
 from degrade.op import Param
+from degrade.storing import pack, unpack
 
 from .base import Mask, Numbers
 
@@ -72,8 +71,7 @@ class FromTensor(Mask):
     def to_dict(self) -> dict[str, Any]:
         out = super().to_dict()
         if self.tensor is not None:
-            raw = np.ascontiguousarray(self.tensor.numpy(), dtype="<f4").tobytes()
-            out["tensor"] = {"shape": list(self.tensor.shape), "float32_zlib_base64": base64.b64encode(zlib.compress(raw)).decode("ascii")}
+            out["tensor"] = pack(self.tensor)
         return out
 
     def __repr__(self) -> str:
@@ -101,7 +99,7 @@ class FromTensor(Mask):
 def _maps(tensor: Any) -> torch.Tensor:
     """(k, h, w) float32 on the CPU, checked."""
     if isinstance(tensor, Mapping):
-        return _decode(tensor)
+        tensor = unpack(tensor)
     if isinstance(tensor, np.ndarray):
         tensor = torch.from_numpy(np.ascontiguousarray(tensor))
     if not isinstance(tensor, torch.Tensor):
@@ -123,17 +121,6 @@ def _maps(tensor: Any) -> torch.Tensor:
     if low < 0.0 or high > 1.0:
         raise ValueError(f"tensor has values from {low:g} to {high:g}; accepted: {ACCEPTED}.")
     return maps.contiguous().clone()
-
-
-def _decode(stored: Mapping[str, Any]) -> torch.Tensor:
-    """The maps that `to_dict` stored."""
-    if set(stored) != {"shape", "float32_zlib_base64"}:
-        raise TypeError(f"tensor with the keys {sorted(stored)} is not understood; accepted: shape and float32_zlib_base64.")
-    values = np.frombuffer(zlib.decompress(base64.b64decode(stored["float32_zlib_base64"])), dtype="<f4")
-    shape = tuple(int(s) for s in stored["shape"])
-    if values.size != int(np.prod(shape)):
-        raise ValueError(f"tensor has {values.size} stored values for shape={list(shape)}; accepted: as many as the shape says.")
-    return _maps(values.astype(np.float32).reshape(shape))
 
 
 def _ranks(maps: torch.Tensor | None) -> torch.Tensor:
