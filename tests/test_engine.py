@@ -24,10 +24,15 @@ def photo(b, h, w, dtype=torch.uint8, seed=0):
     return image if dtype == torch.uint8 else (image / 255).to(dtype)
 
 
-def tolerance(op, dtype):
-    """The op's own, plus one step of whatever rounds after it."""
+def tolerance(op, dtype, device):
+    """Under the interpreter none: both sides round each operation alike, but for the stores of bfloat16, which it truncates.
+
+    On a card the op's own, plus one step of whatever rounds after it.
+    """
     step = {torch.uint8: 1, torch.float16: 2**-11, torch.bfloat16: 2**-8, torch.float32: 0.0}[dtype]
-    return 0.0 if op.tolerance == 0 and dtype != torch.bfloat16 else step + (op.tolerance if dtype != torch.uint8 else 0.0)
+    if device == "cpu" or op.tolerance == 0:
+        return step if dtype == torch.bfloat16 else 0.0
+    return step + (op.tolerance if dtype != torch.uint8 else 0.0)
 
 
 def difference(a, b):
@@ -80,21 +85,22 @@ def test_device_equals_twin(name, dtype, size, device):
     for recipe in (pipe, Pipeline(op(severity=1.0), seed=2)):
         program = recipe.sample(range(2), size)
         fast, slow = (degrade.apply(program, x, backend=b) for b in ("triton", "torch"))
-        assert difference(fast, slow) <= tolerance(op, dtype)
+        assert difference(fast, slow) <= tolerance(op, dtype, device)
 
 
 @pytest.mark.device
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_device_equals_twin_on_a_mixed_batch(dtype, device):
-    """Chains, nesting and several two-stroke ops per sample; errors of one slot may grow in the next, so by a few steps."""
+    """Chains, nesting and several two-stroke ops per sample."""
     x = photo(4, 20, 34, dtype).to(device)
     program = mixed().sample([1, 2, 3, 8], (20, 34))
     fast, slow = (degrade.apply(program, x, backend=b) for b in ("triton", "torch"))
-    far = (fast.to(torch.float32) - slow.to(torch.float32)).abs() > {torch.uint8: 1, torch.float16: 1e-3, torch.bfloat16: 8e-3, torch.float32: 1e-5}[
-        dtype
-    ]
+    if device == "cpu" and dtype != torch.bfloat16:
+        assert torch.equal(fast, slow)
+        return
+    slack = {torch.uint8: 1, torch.float16: 1e-3, torch.bfloat16: 8e-3, torch.float32: 1e-5}[dtype]
     # A contrast or codec after a float op may flip a rounding; the rest must agree.
-    assert far.float().mean() < 2e-3
+    assert ((fast.to(torch.float32) - slow.to(torch.float32)).abs() > slack).float().mean() < 2e-3
 
 
 @pytest.mark.parametrize("backend", ["torch", pytest.param("triton", marks=pytest.mark.device)])
@@ -209,8 +215,7 @@ def test_chains_compute_all_that_a_codec_reads(device, monkeypatch, chain):
         with monkeypatch.context() as patch:
             poison(patch, seed)
             got = degrade.apply(program, x, backend="triton")
-        assert difference(got, want) <= 1
-        assert ((got != want).float().mean()) < 1e-3
+        assert torch.equal(got, want) if device == "cpu" else (got != want).float().mean() < 1e-3
 
 
 @pytest.mark.parametrize("backend", ["torch", pytest.param("triton", marks=pytest.mark.device)])

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from strategies import cases
 
 import degrade
-from degrade import Labels, Pipeline
+from degrade import Pipeline
 
 common = dict(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
@@ -48,13 +48,12 @@ def agrees(case, device):
     x = x.to(device)
     program = Pipeline(recipe, seed=11).sample(ids, x.shape[2:])
     fast, slow = (degrade.apply(program, x, backend=b).to(torch.float32) for b in ("triton", "torch"))
-    if not x.is_cuda and x.dtype == torch.bfloat16:
-        slack = 2**-8  # the interpreter truncates bfloat16 where the device rounds
-    else:
-        slack = {torch.uint8: 1.0, torch.float16: 2**-10, torch.bfloat16: 2**-8, torch.float32: 1e-5}[x.dtype]
+    if not x.is_cuda and x.dtype != torch.bfloat16:  # the interpreter truncates bfloat16 where a device rounds
+        assert torch.equal(fast, slow)
+        return
+    slack = {torch.uint8: 1.0, torch.float16: 2**-10, torch.bfloat16: 2**-8, torch.float32: 1e-5}[x.dtype]
     # One flipped rounding before a codec or a strong contrast may grow; almost everything must agree.
     assert ((fast - slow).abs() > slack).float().mean() < 0.01
-    assert Labels(program).type.shape == (len(ids), program.slots)
 
 
 @pytest.mark.device

@@ -53,7 +53,7 @@ class MotionBlur(TwoStrokeOp):
             dx = place - dy * (2 * reach + 1)
             weight = torch.where(places == place, offsets[..., 2], 0.0).amax(1)[:, None, None, None]
             total += weight * padded[:, :, reach + dy : reach + dy + height, reach + dx : reach + dx + width]
-        return total
+        return context.round(total)  # as the scratch holds it
 
     @staticmethod
     @jit
