@@ -1,7 +1,6 @@
 """degrade: image degradations under soft masks, a different one for every image of a batch."""
 
 import os as _os
-from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 # A bare checkout has `kernels/` beside the package, an installation inside it.
@@ -10,6 +9,7 @@ if not _os.path.isdir(_os.path.join(__path__[0], "kernels")):
 
 from . import banks, data, functional, masks
 from .distributions import Choice, Levels, LogUniform, Normal, Uniform
+from .errors import unknown as _unknown
 from .labels import Labels
 from .loading import load
 from .op import Context, Op, Param, PointOp, TwoStrokeOp
@@ -20,12 +20,6 @@ from .recipe import Compose, Local, OneOf, SomeOf
 from .stream import STREAM
 
 __version__ = "0.1.0"
-
-if _TYPE_CHECKING:
-
-    def __getattr__(name: str) -> _Any:
-        """The ops below; a type checker cannot see them."""
-
 
 # Every registered op is an attribute: degrade.GaussianBlur.
 globals().update({op.__name__: op for op in REGISTRY.values()})
@@ -59,3 +53,8 @@ __all__ = [
     "register",
     *(op.__name__ for op in REGISTRY.values()),
 ]
+
+
+def __getattr__(name: str) -> _Any:
+    """Type checkers learn from this that the ops are here; at run time only an unknown name leads to it."""
+    raise AttributeError(_unknown("degrade name", name, __all__))

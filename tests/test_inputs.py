@@ -129,6 +129,15 @@ def test_unknown_functional_names_the_nearest():
     assert set(dir(F)) == set(REGISTRY)
 
 
+@pytest.mark.parametrize(
+    "where, typo, meant", [(degrade, "GausianBlur", "GaussianBlur"), (masks, "Elipse", "Ellipse"), (degrade.banks, "kadid", "kadid10k")]
+)
+def test_unknown_attributes_name_the_nearest(where, typo, meant):
+    with pytest.raises(AttributeError, match=f"did you mean '{meant}'"):
+        getattr(where, typo)
+    assert not hasattr(where, "__wrapped__")
+
+
 def test_triton_on_the_cpu_is_refused(monkeypatch):
     monkeypatch.setenv("TRITON_INTERPRET", "0")
     with pytest.raises(RuntimeError, match=r"backend='triton' cannot be used: .*CUDA"):

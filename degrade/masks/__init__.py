@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from degrade.errors import unknown
 
@@ -20,12 +20,6 @@ for _module in sorted(m.name for m in pkgutil.iter_modules(__path__)):
             FAMILIES[_found.name] = _found
             globals()[_found.__name__] = _found
 
-if TYPE_CHECKING:
-
-    def __getattr__(name: str) -> Any:
-        """The families above; a type checker cannot see them."""
-
-
 __all__ = ["FAMILIES", "Mask", *(_family.__name__ for _family in FAMILIES.values())]
 
 
@@ -40,3 +34,8 @@ def find(name: str) -> type[Mask]:
     if found is None:
         raise ValueError(unknown("mask", name, FAMILIES))
     return found
+
+
+def __getattr__(name: str) -> Any:
+    """Type checkers learn from this that the families are here; at run time only an unknown name leads to it."""
+    raise AttributeError(unknown("mask", name, __all__))
