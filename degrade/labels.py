@@ -19,7 +19,7 @@ class Labels:
     types      tuple[str, …]   the pipeline's vocabulary of ops
     severity   (b, s) float32  0…1 along the op's first parameter, 0 where the slot is empty
     level      (b, s) float32  a bank's level, NaN where none was drawn
-    params     (b, s, 4) float32  drawn parameters in the op's order, NaN beyond them; names in `param_names`
+    params     (b, s, 8) float32  drawn parameters in the op's order, NaN beyond them; names in `param_names`
     identity   (b, s) bool     the parameters change no image (also where the slot is empty)
     area       (b, s) float32  Σ mask / (h · w) on the pixel grid: 1 without a mask, 0 where the slot is empty
     masks      (b, s, h, w) float32  the weights that were applied, 0 where the slot is empty

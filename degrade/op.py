@@ -13,8 +13,12 @@ import torch
 
 from .distributions import Array, Choice, Constant, Levels, Uniform, parse
 from .errors import outside, unknown
+from .kernels import rng
+from .kernels.fetch import fetch
+from .kernels.lang import jit
 
-MAX_PARAMETERS = 4
+MAX_PARAMETERS = 8
+RESERVED = ("p", "severity", "level", "direction", "x", "mask", "seed", "ids", "backend", "check")  # arguments that every op or functional form has
 
 Theta = tuple[torch.Tensor, ...]  # one tensor (n, 1, 1, 1) per parameter, float32
 
@@ -99,11 +103,27 @@ COMMON = """    severity: a number or distribution in [0, 1] in place of the fir
 Each parameter takes a number, (low, high), LogUniform, Normal, Choice, or Levels."""
 
 
+class Frame(NamedTuple):
+    """What an op's tables may depend on beside its parameters, for n samples."""
+
+    height: int  # of the images, in pixels
+    width: int
+    u: Array  # (n, op.uniforms) float64 in (0, 1), a sample's own
+
+
+class Stroke(NamedTuple):
+    """One pass over the image before the settle, as a device function; see `TwoStrokeOp`."""
+
+    fn: Any
+    stores: bool = True  # what it returns goes to the scratch; else it only adds to the words
+    solo: bool = False  # one tile per sample, which works on the words alone and stores nothing
+
+
 class Context(NamedTuple):
     """What a twin may use beside the image and the parameters."""
 
-    rng: Any  # .uniform4() -> four tensors (n, h, w) in (0, 1), the numbers the device draws
-    table: torch.Tensor  # (n, length) float32: the rows of `tables(theta)`, on the image's device
+    rng: Any  # .uniform4(draw) -> four tensors (n, h, w) in (0, 1), the numbers the device draws
+    table: torch.Tensor  # (n, length) float32: the rows of `tables(theta, frame)`, on the image's device
     round: Callable[[torch.Tensor], torch.Tensor]  # clamp and round to the working precision, at a pass boundary
 
 
@@ -140,6 +160,7 @@ class Op:
     twin: ClassVar[Callable[[torch.Tensor, Theta, Context], torch.Tensor]]
     kind: ClassVar[str]
     tolerance: ClassVar[float] = 0.0  # largest difference between device and twin on the 0..1 scale
+    uniforms: ClassVar[int] = 0  # random numbers per sample that `tables` takes: positions, angles, colours
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -148,6 +169,10 @@ class Op:
             return  # an abstract kind
         if len(cls.parameters) > MAX_PARAMETERS:
             raise TypeError(f"{cls.__name__} has {len(cls.parameters)} parameters; accepted: at most {MAX_PARAMETERS}.")
+        for name in cls.parameters:
+            if name in RESERVED:
+                raise TypeError(f"{cls.__name__} calls a parameter {name!r}, which every op has already; accepted: another name.")
+            delattr(cls, name)  # so that a parameter may be called as a hook is, such as `radius`
         cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         cls.group = (["", *cls.__module__.split(".")])[-2] or "other"  # the folder
         cls.caption = (inspect.getmodule(cls).__doc__ or cls.__doc__ or "").strip().split("\n")[0]  # type: ignore[union-attr]
@@ -248,6 +273,21 @@ class Op:
         return theta[:, 0] == np.float32(first.neutral)
 
     @classmethod
+    def scaled(cls, theta: Array, scale: float) -> Array:
+        """Parameters whose lengths in pixels are multiplied.
+
+        Raises:
+            ValueError: if a length then lies outside its range.
+        """
+        lengths = np.asarray([p.unit == "px" for p in cls.parameters.values()])
+        out = theta.copy()
+        out[:, : len(lengths)] *= np.where(lengths, np.float32(scale), np.float32(1.0))
+        whole = np.flatnonzero([p.unit == "px" and p.integer for p in cls.parameters.values()])
+        out[:, whole] = np.floor(out[:, whole] + 0.5)
+        cls.check(out)
+        return out
+
+    @classmethod
     def check(cls, theta: Array) -> None:
         """Refuse parameters out of range.
 
@@ -264,23 +304,32 @@ class Op:
                 raise ValueError(f"{cls.name} {name} is not a whole number.")
 
     @classmethod
-    def tables(cls, theta: Array) -> Array:
-        """A row of float32 numbers per sample (tap lists, quantisation tables) that twin and device share."""
+    def tables(cls, theta: Array, frame: Frame) -> Array:
+        """A row of float32 numbers per sample (tap lists, quantisation tables, boxes) that twin and device share."""
         return np.zeros((len(theta), 0), dtype=np.float32)
 
     @classmethod
+    def frame(cls, key: int, ids: Array, slots: Array | int, height: int, width: int) -> Frame:
+        """What the tables of n samples may depend on, each in its own slot."""
+        return Frame(height, width, rng.uniforms(key, ids, slots, cls.uniforms, rng.TABLE_DRAW))
+
+    @classmethod
     def describe(cls, theta: Array) -> dict[str, Any]:
-        """One sample's parameters by name, options as names, for people to read."""
+        """One sample's parameters by name, options as names, for people to read. Further ones at their usual value are left out."""
         out: dict[str, Any] = {}
-        for value, (name, param) in zip(theta, cls.parameters.items()):
-            out[name] = param.choices[int(value)] if param.choices else int(value) if param.integer else float(value)
+        for i, (value, (name, param)) in enumerate(zip(theta, cls.parameters.items())):
+            read = param.choices[int(value)] if param.choices else int(value) if param.integer else float(value)
+            usual = np.float32(param.default) if isinstance(param.default, (int, float)) else param.default
+            if i == 0 or read != usual:
+                out[name] = read
         return out
 
 
 class PointOp(Op):
-    """An op whose output at a pixel depends on that pixel alone.
+    """An op whose output at a pixel depends on that pixel, and where it lies, alone.
 
-    `point(r, g, b, theta, rng, pixel)` takes and returns the three channels; theta is a tuple of scalars.
+    `point(r, g, b, theta, table, rng, pixel)` takes and returns the three channels; theta is a tuple of scalars, and pixel
+    is y << 16 | x.
     """
 
     kind = "point"
@@ -290,21 +339,47 @@ class PointOp(Op):
 class TwoStrokeOp(Op):
     """An op that reads neighbours or the whole image.
 
-    `reach(image, y, x, theta, table, words, rng, inside)` reads the image anywhere and returns three channels for the
-    scratch; `settle(scratch, y, x, r, g, b, theta, table, words, rng)` reads the scratch anywhere and the image's own
-    pixel (r, g, b), and returns the result. `words` points to four int64 sums per slot, zero at first.
+    `reach(image, before, y, x, theta, table, words, rng, stage, inside)` reads the image anywhere and returns three channels
+    for the scratch, where they are rounded to the working precision; `settle(scratch, y, x, r, g, b, theta, table, words,
+    rng)` reads the scratch anywhere and the image's own pixel (r, g, b), and returns the result, by default the scratch.
+
+    An op that needs more passes lists them as `strokes` in place of `reach`. Each reads the image, and in `before` what the
+    last pass that stored anything left (at first the image); settle reads what the last of them left. `schedule` may repeat
+    or skip strokes; `stage` counts the passes from 0. `words` points to the sample's int64 words, zero at first.
     """
 
     kind = "two-stroke"
     reach: ClassVar[Any]
-    settle: ClassVar[Any]
-    whole_frame: ClassVar[bool] = False  # reads a statistic of the whole image
+    strokes: ClassVar[tuple[Stroke, ...]] = ()
+    words: ClassVar[int] = 0  # int64 words per sample; they hold statistics, which need the whole frame
+    whole_frame: ClassVar[bool] = False  # reads anywhere: a statistic of the image, or a far displacement
+    registers: ClassVar[int | None] = None  # a limit for its strokes, if it has several passes, where the compiler's own choice spills
+    several: ClassVar[bool]  # whether it may take more than one pass, and so has a reach kernel of its own
     block: ClassVar[int] = 1  # side of the aligned squares that it can only compute whole; at most a tile
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if not cls.strokes and hasattr(cls, "reach"):
+            cls.strokes = (Stroke(cls.reach),)
+        # In the class body a static method is still wrapped.
+        cls.strokes = tuple(s._replace(fn=s.fn.__func__ if isinstance(s.fn, staticmethod) else s.fn) for s in cls.strokes)
+        cls.several = len(cls.strokes) > 1 or cls.schedule.__func__ is not TwoStrokeOp.schedule.__func__  # type: ignore[attr-defined]
+
+    @staticmethod
+    @jit
+    def settle(scratch, y, x, r, g, b, theta, table, words, rng):  # type: ignore[no-untyped-def]
+        """The scratch as it is: for ops that the strokes finish. All of them share its code in a kernel."""
+        return fetch(scratch, y, x)
 
     @classmethod
     def radius(cls, theta: Array) -> Array:
-        """How far from a pixel its output reads, in pixels: (n,) int."""
+        """How far from a pixel its output reads in all strokes together, in pixels: (n,) int."""
         return np.zeros(len(theta), dtype=np.int64)
+
+    @classmethod
+    def schedule(cls, theta: Array, frame: Frame) -> Array:
+        """The stroke of each pass, as an index into `strokes`: (n, passes) int, -1 after a sample's last."""
+        return np.tile(np.arange(len(cls.strokes)), (len(theta), 1))
 
 
 def ordered_sum(rows: Array) -> Array:

@@ -90,12 +90,7 @@ class Pipeline(nn.Module):
 
     def _uniforms(self, key: int, ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """All uniforms of a batch from one Philox call: (b, uniforms) float64 in (0, 1)."""
-        count = uniforms(self.recipe)
-        low, high = (h[:, None] for h in rng.halves(ids))
-        index = np.arange(-(-count // 4), dtype=np.int64)[None]
-        words = rng.philox(key, index, np.full((1, 1), rng.stream_word(rng.PARAMETER_SLOT), dtype=np.int64), low, high)
-        flat: np.ndarray[Any, Any] = np.stack(words, 2).reshape(len(ids), 4 * index.size)[:, :count]
-        return (flat + 0.5) * 2.0**-32
+        return rng.uniforms(key, ids, rng.PARAMETER_SLOT, uniforms(self.recipe))
 
     # ---- applying --------------------------------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ class Program:
     key: int  # 64-bit Philox key, with seed, epoch and view folded in
     ids: Array  # (b,) int64 sample ids
     code: Array  # (b, s) int16, -1 where the slot is empty
-    theta: Array  # (b, s, 4) float32 parameters
+    theta: Array  # (b, s, MAX_PARAMETERS) float32 parameters
     severity: Array  # (b, s) float32 in 0..1
     level: Array  # (b, s) float32, NaN where no level was drawn
     family: Array  # (b, r) int16, -1 where the region is not used
@@ -89,7 +89,7 @@ class Program:
     # ---- for people ------------------------------------------------------------------------------------------------------
 
     def describe(self, sample: int) -> str:
-        """One sample in one line, e.g. `gaussian_blur(sigma=2.1) in ellipse, then jpeg(quality=12, subsampling=4:2:0)`."""
+        """One sample in one line, e.g. `gaussian_blur(sigma=2.1) in ellipse, then jpeg(quality=12)`."""
         parts = []
         for slot in range(self.slots):
             if self.code[sample, slot] < 0:
@@ -129,7 +129,7 @@ class Program:
             {
                 "slot": s,
                 "op": self.ops[self.code[i, s]],
-                "theta": self.theta[i, s].tolist(),
+                "theta": self.theta[i, s, : len(find(self.ops[self.code[i, s]]).parameters)].tolist(),
                 "severity": float(self.severity[i, s]),
                 "level": None if np.isnan(self.level[i, s]) else float(self.level[i, s]),
             }
@@ -212,11 +212,9 @@ class Program:
         for i, sample in enumerate(samples):
             for slot in sample["slots"]:
                 at = i, _index(slot["slot"])
-                out["code"][at], out["theta"][at], out["severity"][at] = (
-                    ops.index(slot["op"]),
-                    _exactly(slot["theta"], MAX_PARAMETERS),
-                    slot["severity"],
-                )
+                count = len(find(slot["op"]).parameters)
+                out["code"][at], out["severity"][at] = ops.index(slot["op"]), slot["severity"]
+                out["theta"][at][:count] = _exactly(slot["theta"], count)
                 out["level"][at] = np.nan if slot["level"] is None else slot["level"]
             for region in sample["regions"]:
                 at = i, _index(region["region"])

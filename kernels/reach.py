@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from .fetch import narrow, settle_value
 from .lang import jit, tl
-from .plan import N_INSTRUCTION, N_ITEM, OF_BEGIN, OF_FIRST_TILE, OF_SLOT, OF_TABLE, OF_THETA, OF_TILE_X, OF_TILE_Y, OF_TILES_WIDE, OF_WORDS
+from .plan import (
+    N_INSTRUCTION,
+    N_ITEM,
+    OF_BEGIN,
+    OF_FIRST_TILE,
+    OF_SLOT,
+    OF_SOURCE,
+    OF_STAGE,
+    OF_STROKE,
+    OF_TABLE,
+    OF_TARGET,
+    OF_THETA,
+    OF_TILE_X,
+    OF_TILE_Y,
+    OF_TILES_WIDE,
+    OF_WORDS,
+)
 
 
 @jit
@@ -24,9 +40,16 @@ def tile_of(items, item_of, height, width, ROWS: tl.constexpr, COLUMNS: tl.const
 
 
 @jit
-def scalars4(floats, at):
-    """The four parameters of an op."""
-    return tl.load(floats + at), tl.load(floats + at + 1), tl.load(floats + at + 2), tl.load(floats + at + 3)
+def scalars8(floats, at):
+    """The parameters of an op. Loaded in its own branch, those that it does not use cost nothing."""
+    a = floats + at
+    return tl.load(a), tl.load(a + 1), tl.load(a + 2), tl.load(a + 3), tl.load(a + 4), tl.load(a + 5), tl.load(a + 6), tl.load(a + 7)
+
+
+@jit
+def buffer_at(scratch, which, samples, plane, base):
+    """A sample in half 1 or 2 of the scratch."""
+    return scratch + (which - 1).to(tl.int64) * samples * 3 * plane + base
 
 
 @jit
@@ -46,11 +69,11 @@ def draws_of(ints, ids, n, slot):
     return key, slot << 20, low, high
 
 
-@jit(do_not_specialize=("positions", "height", "width"))
+@jit(do_not_specialize=("positions", "samples", "height", "width"))
 def reach(
     canvas,  # b 3 h w in the working precision
-    scratch,  # likewise
-    words,  # int64 sums, four per sample and slot
+    scratch,  # one or two of the same
+    words,  # int64, each op's own
     ints,  # the arena as int32
     floats,  # the arena as float32
     ids,  # id halves
@@ -58,10 +81,10 @@ def reach(
     items,
     item_of,
     positions,  # instructions per sample
+    samples,
     height,
     width,
     FIXED: tl.constexpr,  # 16-bit fixed point, else float32
-    POINTS: tl.constexpr,  # number of point ops: the codes of two-stroke ops follow them
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
     REACH,  # a tuple of device functions; never annotate it constexpr, or stale binaries are served
@@ -70,13 +93,20 @@ def reach(
     item, y, x, inside, top, left = tile_of(items, item_of, height, width, ROWS, COLUMNS)
     n = tl.load(item)
     step = instructions + (n * positions + tl.load(item + OF_BEGIN)) * N_INSTRUCTION
-    code = tl.load(step)
-    base = n.to(tl.int64) * 3 * height * width
-    theta = scalars4(floats, tl.load(step + OF_THETA))
+    stroke, stage, source, target = tl.load(item + OF_STROKE), tl.load(item + OF_STAGE), tl.load(item + OF_SOURCE), tl.load(item + OF_TARGET)
+    plane = height * width
+    base = n.to(tl.int64) * 3 * plane
+    image = canvas + base
+    before = image
+    if source > 0:
+        before = buffer_at(scratch, source, samples, plane, base)
+    table = floats + tl.load(step + OF_TABLE)
+    own = words + tl.load(step + OF_WORDS)
     rng = draws_of(ints, ids, n, tl.load(step + OF_SLOT))
     for i in tl.static_range(len(REACH)):
-        if code == POINTS + i:
-            r, g, b = REACH[i](
-                (canvas + base, height, width), y, x, theta, floats + tl.load(step + OF_TABLE), words + tl.load(step + OF_WORDS), rng, inside
-            )
-            store3(scratch + base, y * width + x, height * width, settle_value(r, FIXED), settle_value(g, FIXED), settle_value(b, FIXED), inside)
+        if stroke == i:
+            theta = scalars8(floats, tl.load(step + OF_THETA))
+            r, g, b = REACH[i]((image, height, width), (before, height, width), y, x, theta, table, own, rng, stage, inside)
+            if target > 0:
+                to = buffer_at(scratch, target, samples, plane, base)
+                store3(to, y * width + x, plane, settle_value(r, FIXED), settle_value(g, FIXED), settle_value(b, FIXED), inside)

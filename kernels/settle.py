@@ -19,6 +19,7 @@ from .plan import (
     OF_LEAVES,
     OF_MASKS,
     OF_SLOT,
+    OF_SOURCE,
     OF_TABLE,
     OF_THETA,
     OF_WORDS,
@@ -27,7 +28,7 @@ from .plan import (
     OF_Y0,
     OF_Y1,
 )
-from .reach import draws_of, scalars4, store3, tile_of
+from .reach import buffer_at, draws_of, scalars8, store3, tile_of
 
 
 @jit
@@ -82,9 +83,9 @@ def settle(
     source,  # the images as they came, b 3 h w, any strides
     out,  # the result, likewise
     canvas,  # b 3 h w in the working precision
-    scratch,  # likewise
+    scratch,  # one or two of the same
     keep,  # depth b 3 h w: images before the chains under a mask
-    words,  # int64 sums, four per sample and slot
+    words,  # int64, each op's own
     maps,  # k h w float32 mask maps
     ints,  # the arena as int32
     floats,  # the arena as float32
@@ -144,15 +145,17 @@ def settle(
                 if code == IS_BLEND:
                     tl.debug_barrier()  # what SAVE stored in this launch may have been another thread's
                     r, g, b = fetch((level, height, width), y, x)
-                theta = scalars4(floats, tl.load(step + OF_THETA))
                 table = floats + tl.load(step + OF_TABLE)
                 rng = draws_of(ints, ids, n, tl.load(step + OF_SLOT))
                 for i in tl.static_range(len(POINT)):
                     if code == i:
-                        r1, g1, b1 = POINT[i](r, g, b, theta, rng, (y << 16) | x)
+                        theta = scalars8(floats, tl.load(step + OF_THETA))
+                        r1, g1, b1 = POINT[i](r, g, b, theta, table, rng, (y << 16) | x)
                 for i in tl.static_range(len(SETTLE)):
                     if code == len(POINT) + i:
-                        r1, g1, b1 = SETTLE[i]((scratch + base, height, width), y, x, r, g, b, theta, table, words + tl.load(step + OF_WORDS), rng)
+                        theta = scalars8(floats, tl.load(step + OF_THETA))
+                        before = buffer_at(scratch, tl.load(item + OF_SOURCE), samples, plane, base)
+                        r1, g1, b1 = SETTLE[i]((before, height, width), y, x, r, g, b, theta, table, words + tl.load(step + OF_WORDS), rng)
                 r, g, b = mix(r, r1, m, FIXED), mix(g, g1, m, FIXED), mix(b, b1, m, FIXED)
     if tl.load(item + OF_LEAVES) != 0:
         to = out + strided(n, y, x, o0, o2, o3)

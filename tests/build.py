@@ -2,7 +2,9 @@
 
 Run as a script, since a process that interprets Triton cannot compile it:
 
-    python tests/build.py sm_90 jpeg,gaussian_noise uint8     one line of JSON per kernel
+    python tests/build.py sm_90 jpeg,gaussian_noise uint8     these ops in one pipeline, with all masks; one line of JSON per kernel
+    python tests/build.py sm_90 group:blur uint8              each op of a group by itself
+    python tests/build.py sm_90 bank:arniqa uint8             all ops of a bank in one pipeline
 """
 
 import json
@@ -18,7 +20,7 @@ TARGETS = {"sm_80": ("cuda", 80, 32), "sm_90": ("cuda", 90, 32), "sm_100": ("cud
 POINTERS = {"uint8": "*u8", "float16": "*fp16", "bfloat16": "*bf16", "float32": "*fp32"}
 
 
-def build(kernel, warps, target, dtype, constants, tuples):
+def build(kernel, warps, target, dtype, constants, tuples, registers=None):
     """Compile one kernel for one target and read what the compiler says of it."""
     import triton
     from triton.backends.compiler import GPUTarget
@@ -42,6 +44,8 @@ def build(kernel, warps, target, dtype, constants, tuples):
     # As at a launch: all pointers are aligned to 16 bytes.
     attributes = {(i,): [["tt.divisibility", 16]] for i, name in enumerate(kernel.arg_names) if name in pointers}
     options = {"num_warps": warps, "enable_fp_fusion": False}
+    if registers and TARGETS[target][0] == "cuda":
+        options["maxnreg"] = registers
     built = triton.compile(
         ASTSource(kernel, signature=signature, constexprs=constexprs, attrs=attributes), target=GPUTarget(*TARGETS[target]), options=options
     )
@@ -60,7 +64,7 @@ def build(kernel, warps, target, dtype, constants, tuples):
 
 def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "blob", "from_tensor")):
     """Both kernels for one set of ops."""
-    from degrade.backends.engine import REACH_WARPS, SETTLE_WARPS
+    from degrade.backends.engine import REACH_WARPS, SETTLE_REGISTERS, SETTLE_WARPS
     from degrade.kernels.fetch import TILE_COLUMNS, TILE_ROWS
     from degrade.kernels.reach import reach
     from degrade.kernels.settle import settle
@@ -72,9 +76,7 @@ def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "
     points = tuple(op for op in ops if issubclass(op, PointOp))
     strokes = tuple(op for op in ops if op not in points)
     common = dict(FIXED=dtype != "float32", ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS)
-    tuples = dict(
-        POINT=tuple(op.point for op in points), SETTLE=tuple(op.settle for op in strokes), MASKS=tuple(find_mask(f).device for f in families)
-    )
+    tuples = dict(POINT=tuple(op.point for op in points), MASKS=tuple(find_mask(f).device for f in families))
     rows = [
         build(
             settle,
@@ -82,15 +84,28 @@ def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "
             target,
             dtype,
             {**common, "ROUNDS": dtype in ("float16", "bfloat16"), "DOOR": door, "UNIT": True},
-            tuples,
+            {**tuples, "SETTLE": () if door else tuple(dict.fromkeys(op.settle for op in strokes))},  # the first launch finishes no stroke
+            SETTLE_REGISTERS,
         )
         for door in (True, False)
     ]
-    if strokes:
-        rows.append(build(reach, REACH_WARPS, target, dtype, {**common, "POINTS": len(points)}, {"REACH": tuple(op.reach for op in strokes)}))
+    shared = tuple(op.strokes[0].fn for op in strokes if not op.several)
+    own = ((tuple(s.fn for s in op.strokes), op.registers) for op in strokes if op.several)
+    for functions, registers in ((shared, None), *own):
+        if functions:
+            rows.append(build(reach, REACH_WARPS, target, dtype, common, {"REACH": functions}, registers))
     return [dict(row, ops=list(names)) for row in rows]
 
 
 if __name__ == "__main__":
-    for line in report(sys.argv[1], sys.argv[2].split(",") if sys.argv[2] != "all" else __import__("degrade").REGISTRY, sys.argv[3]):
+    import degrade
+
+    target, wanted, dtype = sys.argv[1:]
+    if wanted.startswith("bank:"):  # as a pipeline of this bank needs them, which has no masks
+        lines = report(target, sorted(getattr(degrade.banks, wanted.removeprefix("bank:"))().ops), dtype, ())
+    elif wanted.startswith("group:"):  # each op of a group by itself
+        lines = [line for op in degrade.REGISTRY.values() if op.group == wanted.removeprefix("group:") for line in report(target, [op.name], dtype)]
+    else:
+        lines = report(target, wanted.split(","), dtype)
+    for line in lines:
         print(json.dumps(line))

@@ -23,7 +23,7 @@ def ops(draw):
     given = {}
     for name, q in op.parameters.items():
         whole = st.integers(int(q.low), int(q.high))
-        given[name] = draw(st.sampled_from(q.choices) if q.choices else whole if q.integer else st.floats(q.low, q.high, width=32))
+        given[name] = draw(st.sampled_from(q.choices) if q.choices else whole if q.integer else st.floats(q.low, q.high))
     return op(p=p, **given)
 
 

@@ -14,7 +14,7 @@ pytest.importorskip("rich")
 pytest.importorskip("skimage")
 pytest.importorskip("PIL")
 
-from benchmarks import checks, report, run, timing  # noqa: E402
+from benchmarks import banks, checks, report, run, timing  # noqa: E402
 
 TIMES = {"ms", "copy_ms", "host_ms", "images_per_s", "times_copy", "cv2"}
 
@@ -56,3 +56,28 @@ def test_a_row_that_raises_is_red_and_the_others_go_on():
     bad, good = run.run([run.Setting("mean_shift", "triton", "cpu", torch.float64, batch=1, area=1.0, size=32), toy()], seconds=0.0)
     assert not bad["ok"] and not TIMES & set(bad)
     assert good["ok"]
+
+
+@pytest.mark.parametrize("pattern, rows", [("meanshift", 1), ("jitter", 2), ("pixelate", 2)])
+def test_a_type_of_a_bank_beside_its_own_code(pattern, rows, monkeypatch, tmp_path):
+    pytest.importorskip("kornia")
+    monkeypatch.setattr(banks, "BATCHES", (1, 2))
+    monkeypatch.setattr(banks, "LEVELS", range(1, 3))
+    monkeypatch.setattr(run, "PHOTOGRAPHS", 4)
+    assert run.main(["--suite", "banks", "--op", pattern, "--quick", "--out", str(tmp_path / "out.json")]) == 0
+    result = json.loads((tmp_path / "out.json").read_text())
+    assert len(result["rows"]) == rows and result["args"]["threads"] == 1
+    for row in result["rows"]:
+        assert row["checks"] == {"alone": "ok"}
+        assert set(row["ms"]) == {"1", "2", "theirs"} and all(len(v) == 2 for v in row["levels_ms"].values())
+        assert row["speed"]["2"] == row["ms"]["theirs"] / row["ms"]["2"] >= row["worst_level"] * 0.99
+    assert pattern in report.markdown([result])
+
+
+def test_every_type_of_both_banks_has_its_own_code():
+    baselines = pytest.importorskip("benchmarks.baselines")
+    x = run.photographs()[0]
+    for setting in banks.settings("*"):
+        if setting.type != "glass_blur":  # seconds
+            assert banks.theirs(setting, 2, x[None])(0).shape in ((3, 224, 224), (224, 224, 3))
+    assert set(baselines.ARNIQA) | set(baselines.IMAGENET_C) == {s.type for s in banks.settings("*")}

@@ -22,6 +22,7 @@ LAYERS = (
     ("backends",),
     ("labels", "inputs", "files", "identity"),
     ("pipeline",),
+    ("perceptual",),
     ("banks", "data", "functional", "loading"),
     ("draw",),
     ("cli",),
@@ -162,7 +163,7 @@ print(ASTSource(reach, signature={n: "i32" for n in reach.arg_names} | {"REACH":
         folder = tmp_path / body
         folder.mkdir()
         (folder / "edited.py").write_text(
-            f"from degrade.kernels.lang import jit, tl\n\n@jit\ndef op(image, y, x, theta, table, words, rng, inside):\n    return y * {body}, y, y\n"
+            f"from degrade.kernels.lang import jit, tl\n\n@jit\ndef op(image, before, y, x, theta, table, words, rng, stage, inside):\n    return y * {body}, y, y\n"
         )
         environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
         run = subprocess.run([sys.executable, "-c", script, str(ROOT), str(folder)], capture_output=True, text=True, env=environment)

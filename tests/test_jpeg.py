@@ -70,7 +70,7 @@ def as_tensor(images):
 
 def as_theta(qualities, subsamplings):
     """(n, 4) float32."""
-    theta = np.zeros((len(qualities), 4), np.float32)
+    theta = np.zeros((len(qualities), 8), np.float32)
     theta[:, 0] = qualities
     theta[:, 1] = [SUBSAMPLINGS.index(s) for s in subsamplings]
     return theta
@@ -83,7 +83,7 @@ def run(function, images, qualities, subsamplings):
     x = as_tensor(images)
     before = x.clone()
     if function is Jpeg.twin:
-        out = Jpeg.twin(x, columns, Context(None, torch.from_numpy(Jpeg.tables(theta)), lambda v: v))
+        out = Jpeg.twin(x, columns, Context(None, torch.from_numpy(Jpeg.tables(theta, None)), lambda v: v))
     else:
         out = function(x, columns)
     assert torch.equal(x, before)
@@ -146,7 +146,7 @@ def test_input_between_bytes_is_rounded_first():
     x = as_tensor([image])
     theta = as_theta([80], ["4:2:0"])
     columns = tuple(torch.from_numpy(theta[:, i]).view(-1, 1, 1, 1) for i in range(4))
-    context = Context(None, torch.from_numpy(Jpeg.tables(theta)), lambda v: v)
+    context = Context(None, torch.from_numpy(Jpeg.tables(theta, None)), lambda v: v)
     nudged = (x + (torch.rand(x.shape, generator=torch.Generator().manual_seed(1)) - 0.5) * 0.0038).clamp(0, 1)
     assert torch.equal(Jpeg.twin(nudged, columns, context), Jpeg.twin(x, columns, context))
 
@@ -173,7 +173,7 @@ def test_hooks():
     theta = as_theta([1, 100], ["4:4:4", "grey"])
     assert not Jpeg.identity(theta).any()
     assert (Jpeg.radius(theta) == 2).all()
-    assert Jpeg.tables(theta).shape == (2, 128) and Jpeg.tables(theta).dtype == np.float32
+    assert Jpeg.tables(theta, None).shape == (2, 128) and Jpeg.tables(theta, None).dtype == np.float32
     assert Jpeg.describe(theta[1]) == {"quality": 100, "subsampling": "grey"}
     assert Jpeg.name == "jpeg" and Jpeg.group == "compression"
 
@@ -204,7 +204,7 @@ def _store(pointer, y, x, height, width, r, g, b, inside):
 @jit
 def reach_kernel(canvas, scratch, height, width, theta, table):
     y, x, inside = _tile(height, width)
-    r, g, b = jpeg_reach((canvas, height, width), y, x, (tl.load(theta), tl.load(theta + 1)), table, None, None, inside)
+    r, g, b = jpeg_reach((canvas, height, width), (canvas, height, width), y, x, (tl.load(theta), tl.load(theta + 1)), table, None, None, 0, inside)
     _store(scratch, y, x, height, width, r, g, b, inside)
 
 
@@ -239,7 +239,7 @@ def test_device_equals_pillow(device, height, width, dtype, subsampling):
         canvas = canvas.to(device)
         scratch = torch.zeros_like(canvas)
         theta = as_theta([quality], [subsampling])
-        table = torch.from_numpy(Jpeg.tables(theta)[0]).to(device)
+        table = torch.from_numpy(Jpeg.tables(theta, None)[0]).to(device)
         theta = torch.from_numpy(theta[0]).to(device)
         grid = (-(-width // TILE_COLUMNS), -(-height // TILE_ROWS))
         for kernel in (reach_kernel, settle_kernel):

@@ -17,7 +17,7 @@ def test_labels_tell_what_was_done():
     assert 5 < skipped.sum() < 35
     assert labels.identity[:, 1].all() and not labels.identity[:, 0].any() and torch.equal(labels.identity[:, 2], skipped)
     assert ((labels.area[:, 0] - 0.3).abs() < 0.01).all() and (labels.area[:, 1] == 1).all() and torch.equal(labels.area[:, 2] == 0, skipped)
-    assert labels.params.shape == (40, 3, 4) and (labels.params[:, 0, 0] == 3).all() and labels.params[:, 0, 1:].isnan().all()
+    assert labels.params.shape == (40, 3, 8) and (labels.params[:, 0, 0] == 3).all() and labels.params[:, 0, 3:].isnan().all()
     assert labels.param_names["jpeg"] == ("quality", "subsampling")
     assert labels.masks.shape == (40, 3, 48, 64) and (labels.masks[skipped, 2] == 0).all()
     assert torch.allclose(labels.severity[:, 0], torch.tensor(0.5)) and labels.level.isnan().all()

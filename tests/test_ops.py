@@ -14,8 +14,15 @@ import torch
 import degrade
 from degrade import Pipeline
 from degrade import functional as F
+from degrade.backends import twin
+from degrade.op import MAX_PARAMETERS
 from degrade.ops import REGISTRY
 
+# No parameter of these leaves every image as it is.
+CHANGES_AT_NEUTRAL = (
+    "jpeg", "jpeg2000", "contrast_sigmoid", "colour_diffusion",
+    "palette", "dct_drop", "histogram_quantization", "otsu_quantization", "uniform_quantization",
+)  # fmt: skip
 SIZES = ((1, 1), (1, 9), (7, 13), (33, 48), (97, 101))
 
 
@@ -82,10 +89,11 @@ def test_motion_blur_published_values():
 @pytest.mark.parametrize("name", REGISTRY)
 def test_tables_of_a_sample_are_its_own(name):
     """A row of a batch's tables is the row of the sample alone, to the bit, then zeros."""
-    theta = Pipeline(REGISTRY[name]()).sample(range(300), (4, 4)).theta[:, 0]
-    rows = REGISTRY[name].tables(theta)
+    op, ids = REGISTRY[name], np.arange(300)
+    theta = Pipeline(op()).sample(ids, (21, 34)).theta[:, 0]
+    rows = op.tables(theta, op.frame(1, ids, 2, 21, 34))
     for i in range(0, 300, 7):
-        alone = REGISTRY[name].tables(theta[i : i + 1])[0]
+        alone = op.tables(theta[i : i + 1], op.frame(1, ids[i : i + 1], 2, 21, 34))[0]
         assert np.array_equal(alone, rows[i, : len(alone)]) and not rows[i, len(alone) :].any()
 
 
@@ -159,26 +167,43 @@ def test_impulse_noise_has_this_density(density):
     assert abs(both - density**2) < 0.01  # every channel on its own
 
 
+def draws_of_its_own(op, monkeypatch):
+    """Whether an op at fixed parameters takes random numbers: on the host for its tables, or for each pixel."""
+    asked = []
+    real = twin.Rng.uniform4
+    monkeypatch.setattr(twin.Rng, "uniform4", lambda *args, **kwargs: asked.append(1) or real(*args, **kwargs))
+    Pipeline(op(severity=0.8, direction="up"))(photo(24, 30), ids=[0])
+    return bool(asked) or op.uniforms > 0
+
+
+def fixed(op):
+    """Further parameters at one value each."""
+    return {n: q.default if q.choices else float(q.spread().bounds()[1]) for n, q in list(op.parameters.items())[1:]}
+
+
 @pytest.mark.parametrize("name", REGISTRY)
-def test_equal_ids_draw_equal_results(name):
-    x = photo(24, 30).expand(2, -1, -1, -1)
-    pipe = Pipeline(REGISTRY[name](severity=0.8, direction="up"), seed=3)
+def test_equal_ids_draw_equal_results(name, monkeypatch):
+    op = REGISTRY[name]
+    x = (photo(48, 60) * 0.8 + 0.1).expand(2, -1, -1, -1)
+    pipe = Pipeline(op(severity=0.8, direction="up", **fixed(op)), seed=3)
     first, again = pipe(x, ids=[4, 4])
     assert torch.equal(first, again)
     first, other = pipe(x, ids=[4, 5])
-    assert torch.equal(first, other) != (name in ("gaussian_noise", "impulse_noise", "motion_blur"))
+    assert torch.equal(first, other) != draws_of_its_own(op, monkeypatch)
 
 
 @pytest.mark.parametrize("name", REGISTRY)
 def test_severity_is_monotone_and_0_is_the_identity(name):
-    x = photo(64, 80)
+    x = photo(64, 80) * 0.8 + 0.1
+    op = REGISTRY[name]
     for direction in ("up", "down"):
         change = [
-            float((Pipeline(REGISTRY[name](severity=s, direction=direction), seed=1)(x, ids=[0]) - x).abs().mean())
+            float((Pipeline(op(severity=s, direction=direction, **fixed(op)), seed=1)(x, ids=[0]) - x).abs().mean())
             for s in (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
         ]
         assert change[0] == 0.0
-        assert all(a < b * 1.02 for a, b in itertools.pairwise(change)), change
+        whole = next(iter(op.parameters.values())).integer  # neighbours may round to the same number
+        assert all(a < b * 1.02 or (whole and a == b) for a, b in itertools.pairwise(change)), change
         assert change[-1] > 0.01
 
 
@@ -187,14 +212,17 @@ def test_identity_is_known_from_the_parameters(name):
     """Where `identity` says so, no pixel changes; just beyond, some do."""
     op = REGISTRY[name]
     first = next(iter(op.parameters.values()))
-    theta = np.zeros((1, 4), dtype=np.float32)
+    theta = np.zeros((1, MAX_PARAMETERS), dtype=np.float32)
     theta[0, 0] = first.neutral
+    for i, q in enumerate(list(op.parameters.values())[1:], start=1):
+        theta[0, i] = q.choices.index(q.default) if q.choices else q.spread().bounds()[0]
     if not op.identity(theta)[0]:
-        assert name == "jpeg"  # quality 100 still changes pixels
+        assert name in CHANGES_AT_NEUTRAL
         return
     x = photo(20, 30)
     assert torch.equal(getattr(F, name)(x, first.neutral), x)
-    assert not torch.equal(getattr(F, name)(x, first.at(np.float64(0.3), np.bool_(True)).item()), x)
+    beyond = first.at(np.float64(0.3), np.bool_(True)).item()
+    assert not torch.equal(getattr(F, name)(x, round(beyond) if first.integer else beyond), x)
 
 
 def test_every_op_says_what_it_is():
@@ -202,8 +230,10 @@ def test_every_op_says_what_it_is():
         assert op.caption.endswith(".") or ":" in op.caption
         assert op.group in {"blur", "noise", "compression", "colour", "brightness", "spatial", "sharpness", "weather"}
         assert "Source" in __import__("sys").modules[op.__module__].__doc__
-        for parameter in op.parameters.values():
-            assert parameter.choices or (parameter.unit and parameter.low <= parameter.neutral <= parameter.high)
+        first, *others = op.parameters.values()
+        assert first.unit and first.low <= first.neutral <= first.high
+        for parameter in others:
+            assert parameter.choices or (parameter.unit and parameter.low <= parameter.spread().bounds()[0] <= parameter.spread().bounds()[1] <= parameter.high)
 
 
 def test_a_new_op_joins_by_registering():
@@ -220,7 +250,7 @@ def test_a_new_op_joins_by_registering():
 
         @staticmethod
         @jit
-        def point(r, g, b, theta, rng, pixel):
+        def point(r, g, b, theta, table, rng, pixel):
             k = 1.0 - 0.5 * theta[0]
             return r * k, g * k, b * k
 

@@ -84,11 +84,11 @@ def test_some_of_with_chains_keeps_each_chain_together():
 
 
 def test_a_skipped_op_shifts_nobodys_numbers():
-    """The noise of slot 1 and its parameters are the same whether slot 0 is taken or not, and whatever it holds."""
+    """The noise of slot 1 and its parameters are the same whether slot 0 is taken or not, and whatever it does."""
     noise = degrade.GaussianNoise(std=(0.01, 0.2))
     x = torch.full((6, 3, 16, 16), 0.5)
     results = []
-    for first in (degrade.MeanShift(0.0), degrade.MeanShift(0.0, p=0.0), degrade.GaussianBlur(1.0), degrade.Contrast(1.0, p=0.5)):
+    for first in (degrade.MeanShift(0.0), degrade.MeanShift(0.0, p=0.0), degrade.MeanShift(0.0, p=0.5), degrade.Contrast(1.0, p=0.5)):
         program = Pipeline(Compose(first, noise), seed=4).sample(range(6), (16, 16))
         results.append((program.theta[:, 1], degrade.apply(program, x)))
     for theta, y in results[1:]:
@@ -126,7 +126,8 @@ def test_severity_and_direction():
     for name, op in REGISTRY.items():
         program = draws(op(severity=(0.05, 1.0)))
         first = next(iter(op.parameters.values()))
-        slack = 0.5 / 99 + 1e-6 if first.integer else 1e-5
+        ends = first.harsh if isinstance(first.harsh, tuple) else (first.harsh,)
+        slack = 0.5 / min(abs(e - first.neutral) for e in ends) + 1e-6 if first.integer else 1e-5
         assert np.abs(first.severity(program.theta[:, 0, 0]) - program.severity[:, 0]).max() < slack, name
 
 
@@ -151,8 +152,9 @@ def test_levels():
 def test_a_bank_is_a_pipeline_and_gives_single_types():
     bank = degrade.banks.kadid10k(seed=2)
     program = bank.sample(IDS, (8, 8))
-    for name in REGISTRY:
-        assert close((program.code == program.ops.index(name)).sum(), 1 / 8)
+    assert len(program.ops) == len(bank.types) == 25
+    for i in range(25):
+        assert close((program.code == i).sum(), 1 / 25)
     assert set(np.unique(program.level)) == {1, 2, 3, 4, 5}
     x = torch.randint(0, 256, (2, 3, 24, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     assert torch.equal(bank.single("jpeg", level=4)(x), degrade.functional.jpeg(x, quality=7))
@@ -177,7 +179,7 @@ def everything():
 
 
 def test_golden_programs_and_results():
-    """What STREAM 1 draws. If this fails, existing seeds give other results: bump STREAM and say so in the CHANGELOG."""
+    """What this STREAM draws. If this fails, existing seeds give other results: bump STREAM and say so in the CHANGELOG."""
     import hashlib
     from pathlib import Path
 

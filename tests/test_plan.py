@@ -1,12 +1,14 @@
 """The planner, on the host: how many launches, and which tiles of whom."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from test_engine import mixed
 
 import degrade
-from degrade import Compose, Local, OneOf, Pipeline, masks
+from degrade import Compose, Local, OneOf, Pipeline, SomeOf, masks
 from degrade.backends.plan import make_plan
 from degrade.kernels import plan as layout
 from degrade.kernels.fetch import TILE_COLUMNS, TILE_ROWS
@@ -28,16 +30,39 @@ def items(plan, launch):
     return plan.arena[launch.items : launch.items + count * layout.ITEM].reshape(count, layout.ITEM), tiles
 
 
-@pytest.mark.parametrize("seed", range(5))
+def two_stroke(program):
+    return np.isin(program.code, [i for i, name in enumerate(program.ops) if issubclass(find(name), TwoStrokeOp)]) & ~program.identity()
+
+
+@pytest.mark.parametrize("seed", range(3))
 def test_launches_are_twice_the_deepest_chain_plus_one(seed):
+    """With ops of one pass each, whatever the mixture."""
+    simple = [op() for op in REGISTRY.values() if not getattr(op, "several", False)]
+    program = Pipeline(SomeOf(*simple, n=(1, 4)), seed=seed).sample(range(40), (33, 48))
+    plan = make_plan(program, program.numbers)
+    depth = two_stroke(program).sum(1).max()
+    assert [launch.kind for launch in plan.launches] == ["settle", *(["reach", "settle"] * depth)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_each_settle_follows_the_passes_of_every_kernel(seed):
     program = mixed(seed).sample(range(40), (33, 48))
     plan = make_plan(program, program.numbers)
-    strokes = [i for i, name in enumerate(program.ops) if issubclass(find(name), TwoStrokeOp)]
-    depth = (np.isin(program.code, strokes) & ~program.identity()).sum(1)
-    assert len(plan.launches) == 2 * depth.max() + 1
-    assert [launch.kind for launch in plan.launches] == ["settle", *(["reach", "settle"] * depth.max())]
-    for k in range(1, depth.max() + 1):  # finished samples are not launched again
-        for launch in plan.launches[2 * k - 1 : 2 * k + 1]:
+    strokes = two_stroke(program)
+    depth = strokes.sum(1)
+    kinds = [launch.kind for launch in plan.launches]
+    settles = [i for i, kind in enumerate(kinds) if kind == "settle"]
+    assert len(settles) == depth.max() + 1 and kinds[0] == kinds[-1] == "settle"
+    for k, (before, after) in enumerate(itertools.pairwise(settles), start=1):
+        slot = np.where(strokes.cumsum(1) == k, strokes, False).argmax(1)
+        passes = {}  # of each kernel, the most that a sample at its k-th two-stroke op takes
+        for n in np.flatnonzero(depth >= k):
+            op, theta = find(program.ops[program.code[n, slot[n]]]), program.theta[n, slot[n]][None]
+            count = int((op.schedule(theta, op.frame(program.key, program.ids[n : n + 1], slot[n : n + 1], 33, 48)) >= 0).sum())
+            kernel = op.name if op.several else ""
+            passes[kernel] = max(passes.get(kernel, 0), count)
+        assert after - before - 1 == sum(passes.values())
+        for launch in plan.launches[before + 1 : after + 1]:  # finished samples are not launched again
             assert set(items(plan, launch)[0][:, layout.SAMPLE]) <= set(np.flatnonzero(depth >= k))
     leaving = np.concatenate([items(plan, launch)[0] for launch in plan.launches if launch.kind == "settle"])
     assert sorted(leaving[leaving[:, layout.LEAVES] == 1, layout.SAMPLE]) == list(range(40)), "each sample leaves once"
@@ -101,7 +126,7 @@ def test_everything_goes_up_in_one_array_of_int32():
     )
     for n, position in zip(*np.nonzero(table[..., layout.CODE] >= 0)):
         step = table[n, position]
-        assert np.array_equal(plan.arena[step[layout.THETA] :][:4], theta.reshape(len(program), -1, 4)[n, step[layout.SLOT]])
+        assert np.array_equal(plan.arena[step[layout.THETA] :][:8], theta.reshape(len(program), -1, 8)[n, step[layout.SLOT]])
 
 
 def test_nothing_is_launched_where_a_mask_lies_outside_the_frame():

@@ -5,6 +5,7 @@ import pytest
 import scipy.special
 import torch
 
+from degrade.backends.twin import Rng
 from degrade.kernels import exact, noise, rng
 from degrade.kernels.lang import jit, tl
 
@@ -71,6 +72,49 @@ def test_uniforms_are_symmetric_and_never_end():
     words = torch.tensor([0, 511, 512, (1 << 32) - 1])
     u = ((words >> 9).to(torch.float32) + 0.5) * rng.UNIFORM_STEP
     assert u[0] == u[1] > 0 and u[3] < 1 and float(u[0]) == 1 - float(u[3])
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 7, 13), (40, 24, 24), (2, 224, 224), (1, 1, 30_000)])
+def test_planes_equal_the_words(shape):
+    """In place and in pieces, of one sample or of many, as the plain rounds."""
+    n, h, w = shape
+    ids = np.arange(n) * 7919 - 3
+    draws = Rng(0x9E3779B97F4A7C15, ids, 17, h, w, torch.device("cpu"))
+    low, high = (half[:, None, None] for half in rng.halves(ids))
+    lattice = np.arange(n * h * w).reshape(shape) * 40_503 % (1 << 32)
+    for pixel in (None, torch.arange(h)[:, None], torch.from_numpy(lattice)):
+        want = rng.philox(
+            draws.key, draws.pixel.numpy() if pixel is None else pixel.numpy(), np.full((1, 1, 1), rng.stream_word(17, draw=5)), low, high
+        )
+        got = draws.uniform4(5, pixel)
+        for u, words in zip(got, want):
+            assert torch.equal(u, ((torch.from_numpy(words) >> 9).to(torch.float32) + 0.5) * rng.UNIFORM_STEP)
+
+
+def test_few_uniforms_equal_many():
+    """A few are drawn as plain numbers, many as arrays."""
+    ids = np.arange(-9, 9)
+    slots = np.arange(18) * 7
+    many = rng.uniforms(-1 & (1 << 64) - 1, ids, slots, 30, rng.TABLE_DRAW)
+    assert len(ids) * 8 > rng.FEW >= 8
+    for i in range(len(ids)):
+        assert np.array_equal(rng.uniforms(-1 & (1 << 64) - 1, ids[i : i + 1], slots[i : i + 1], 30, rng.TABLE_DRAW)[0], many[i])
+
+
+@pytest.mark.parametrize("size", [1, 1000, 70_000])
+def test_arrays_equal_tensors(size):
+    """With a gradient to keep, tensors are used; without one, arrays in pieces."""
+    u = ((torch.arange(size) * 7919 % (1 << 23)).to(torch.float32) + 0.5) * rng.UNIFORM_STEP
+    values = (u - 0.5) * 300.0
+    own, tracked = u * 1e4, (u * 1e4).requires_grad_()
+    assert torch.equal(exact.log(own), exact.log(tracked).detach())
+    assert torch.equal(exact.sqrt(own), exact.sqrt(tracked).detach())
+    assert torch.equal(exact.exp(values), exact.exp(values.clone().requires_grad_()).detach())
+    for got, want in zip(exact.turn(u), exact.turn(u.clone().requires_grad_())):
+        assert torch.equal(got, want.detach())
+    shuffled = (u, u.flip(0), u.roll(3), u.roll(11))
+    for got, want in zip(noise.normal3(shuffled), noise.normal3(tuple(v.clone().requires_grad_() for v in shuffled))):
+        assert torch.equal(got, want.detach())
 
 
 def test_log_and_turn_are_accurate():

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+import threading
+from collections.abc import Iterator
+
 import torch
 
 from degrade.distributions import Array
@@ -15,6 +20,8 @@ from .masking import resolve_maps
 from .plan import Launch, Plan, make_plan
 
 REACH_WARPS = 4  # the codec fills exactly 128 threads
+PATIENCE = 1.5  # seconds of building after which it is said
+SETTLE_REGISTERS = 128  # left to itself the compiler takes fewer and spills a few bytes
 SETTLE_WARPS = 8  # two pixels per thread: four spill on sm_100 when a pipeline holds every op
 
 
@@ -24,12 +31,35 @@ def execute(program: Program, x: torch.Tensor, mask: torch.Tensor | None = None)
     plan = make_plan(program, numbers)
     with torch.cuda.device_of(x):  # Triton launches on the current device; nothing for images on the CPU
         buffers = Buffers(plan, x, maps)
-        for number, launch in enumerate(plan.launches):
-            if launch.tiles and launch.kind == "settle":
-                run_settle(plan, buffers, launch, door=number == 0)
-            elif launch.tiles:
-                run_reach(plan, buffers, launch)
+        with announced(plan, x):
+            for number, launch in enumerate(plan.launches):
+                if launch.tiles and launch.kind == "settle":
+                    run_settle(plan, buffers, launch, door=number == 0)
+                elif launch.tiles:
+                    run_reach(plan, buffers, launch)
     return buffers.out
+
+
+_BUILT: set[tuple[object, ...]] = set()
+
+
+@contextlib.contextmanager
+def announced(plan: Plan, x: torch.Tensor) -> Iterator[None]:
+    """Say so when the first use of a set of ops keeps the user waiting for its kernels to be built."""
+    kind = plan.points, plan.strokes, plan.families, x.dtype, len(plan.launches) > 1
+    if kind in _BUILT or not x.is_cuda:
+        yield
+        return
+    count = len(plan.points) + len(plan.strokes)
+    message = f"degrade: building the kernels of {count} ops for {str(x.dtype).removeprefix('torch.')} images; Triton keeps them for the next time."
+    timer = threading.Timer(PATIENCE, print, (message,), {"file": sys.stderr, "flush": True})
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+        _BUILT.add(kind)
+    finally:
+        timer.cancel()
 
 
 class Buffers:
@@ -46,9 +76,9 @@ class Buffers:
         # With no two-stroke op every sample goes from source to result in one launch and needs no canvas.
         whole = x.shape if len(plan.launches) > 1 else (1,)
         self.canvas = torch.empty(whole, dtype=working, device=x.device)
-        self.scratch = torch.empty(whole, dtype=working, device=x.device)
+        self.scratch = torch.empty((plan.buffers, *whole), dtype=working, device=x.device)
         self.keep = torch.empty((plan.depth, *x.shape) if plan.depth else (1,), dtype=working, device=x.device)
-        self.words = torch.zeros(plan.words if any(op.whole_frame for op in plan.strokes) else 1, dtype=torch.int64, device=x.device)
+        self.words = torch.zeros(max(plan.words, 1), dtype=torch.int64, device=x.device)
         self.maps = self.floats if maps is None else maps.contiguous()
 
     def section(self, offset: int) -> torch.Tensor:
@@ -63,15 +93,21 @@ def upload(arena: Array, device: torch.device) -> torch.Tensor:
 
 def run_reach(plan: Plan, buffers: Buffers, launch: Launch) -> None:
     height, width = buffers.x.shape[2:]
+    functions, registers = plan.kernels[launch.kernel]
     reach[(launch.tiles,)](
         buffers.canvas, buffers.scratch, buffers.words, buffers.ints, buffers.floats,
         buffers.section(plan.sections["ids"]), buffers.section(plan.sections["instructions"]),
         buffers.section(launch.items), buffers.section(launch.item_of),
-        plan.positions, height, width,
-        FIXED=buffers.fixed, POINTS=len(plan.points), ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS,
-        REACH=tuple(op.reach for op in plan.strokes),
-        num_warps=REACH_WARPS, enable_fp_fusion=False,
+        plan.positions, len(buffers.x), height, width,
+        FIXED=buffers.fixed, ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS,
+        REACH=functions,
+        num_warps=REACH_WARPS, enable_fp_fusion=False, **limit(registers),
     )  # fmt: skip
+
+
+def limit(registers: int | None) -> dict[str, int]:
+    """The launch option that limits registers; ROCm has none and needs none."""
+    return {} if registers is None or torch.version.hip else {"maxnreg": registers}
 
 
 def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None:
@@ -82,6 +118,6 @@ def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None
         buffers.section(launch.items), buffers.section(launch.item_of),
         plan.positions, len(buffers.x), height, width, *buffers.x.stride(), *buffers.out.stride(),
         FIXED=buffers.fixed, ROUNDS=buffers.rounds, DOOR=door, UNIT=buffers.unit, ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS,
-        POINT=tuple(op.point for op in plan.points), SETTLE=tuple(op.settle for op in plan.strokes), MASKS=tuple(find_mask(f).device for f in plan.families),
-        num_warps=SETTLE_WARPS, enable_fp_fusion=False,
+        POINT=tuple(op.point for op in plan.points), SETTLE=() if door else plan.settles, MASKS=tuple(find_mask(f).device for f in plan.families),
+        num_warps=SETTLE_WARPS, enable_fp_fusion=False, **limit(SETTLE_REGISTERS),
     )  # fmt: skip

@@ -1,13 +1,15 @@
 """The planner: a program as launches of the two-stroke engine. NumPy only, vectorised over the batch.
 
-Launches per batch = 2 · (deepest chain of two-stroke ops in any sample) + 1. A reach runs on the region of its op dilated by
-the op's radius, a settle on the region itself; only the first settle (which reads the source) and each sample's last (which
+Launches per batch = 2 · (deepest chain of two-stroke ops in any sample) + 1. Ops of several passes have reach kernels of their own,
+so that a long one neither slows the building of the others down nor takes registers from them; each of their passes is a launch
+more. A reach runs on the region of its op dilated by the op's radius, a settle on the region itself; only the first settle (which reads the source) and each sample's last (which
 writes the result) cover the frame, and there the tiles outside the region do nothing but copy.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +18,7 @@ from degrade.kernels import plan as layout
 from degrade.kernels.fetch import TILE_COLUMNS, TILE_ROWS
 from degrade.kernels.rng import halves
 from degrade.masks import find as find_mask
-from degrade.op import PointOp, TwoStrokeOp
+from degrade.op import Frame, Op, PointOp, TwoStrokeOp
 from degrade.ops import find
 from degrade.program import Program
 
@@ -29,6 +31,7 @@ class Launch:
     items: int
     item_of: int
     tiles: int
+    kernel: int = 0  # which of the plan's reach kernels
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,12 @@ class Plan:
     launches: tuple[Launch, ...]
     positions: int  # instructions per sample
     depth: int  # nesting depth of chains that keep their input
-    words: int  # int64 sums per batch
+    words: int  # int64 words per batch
+    buffers: int  # scratch buffers: two if some op stores in several passes
     points: tuple[type[PointOp], ...]
     strokes: tuple[type[TwoStrokeOp], ...]
+    kernels: tuple[tuple[tuple[Any, ...], int | None], ...]  # of each reach kernel, its device functions and its limit of registers
+    settles: tuple[Any, ...]  # those of the settle kernel
     families: tuple[str, ...]
 
 
@@ -79,8 +85,15 @@ class _Planner:
         classes = [find(name) for name in program.ops]
         self.points = tuple(c for c in classes if issubclass(c, PointOp))
         self.strokes = tuple(c for c in classes if issubclass(c, TwoStrokeOp))
-        to_code = np.asarray([self.points.index(c) if issubclass(c, PointOp) else len(self.points) + self.strokes.index(c) for c in classes] + [-1])  # type: ignore[arg-type]
+        self.ops = (*self.points, *self.strokes)
+        to_code = np.asarray([self.ops.index(c) for c in classes] + [-1])  # type: ignore[arg-type]
         self.code = np.where(program.identity(), -1, to_code[program.code])
+        self.settles = tuple(dict.fromkeys(op.settle for op in self.strokes))  # what several ops share is built once
+        shared = [op for op in self.strokes if not op.several]
+        own = [op for op in self.strokes if op.several]
+        self.kernels = ((tuple(op.strokes[0].fn for op in shared), None), *((tuple(s.fn for s in op.strokes), op.registers) for op in own))
+        # Of each op, its kernel and where its strokes begin there.
+        self.place = {op: (0, i) for i, op in enumerate(shared)} | {op: (i, 0) for i, op in enumerate(own, start=1)}
         self.arena = Arena()
 
     def plan(self) -> Plan:
@@ -94,11 +107,12 @@ class _Planner:
         sections = {"ids": ids, "instructions": self.arena.add(table), "regions": self.region_table}
         launches = self.launches(table)
         return Plan(
-            self.arena.join(), sections, launches, table.shape[1], self.depth, self.program.code.size * 4, self.points, self.strokes, self.program.families
+            self.arena.join(), sections, launches, table.shape[1], self.depth, self.words, self.buffers, self.points, self.strokes, self.kernels,
+            self.settles, self.program.families,
         )  # fmt: skip
 
     def parameters(self) -> None:
-        """Upload parameters and tables; note each op's radius and whether it needs the whole frame."""
+        """Upload parameters and tables; note what each op reads, its passes and its words."""
         program, shape = self.program, self.program.code.shape
         start = self.arena.add(program.theta)
         self.theta = start + np.arange(program.code.size).reshape(shape) * program.theta.shape[2]
@@ -106,18 +120,52 @@ class _Planner:
         self.radius = np.zeros(shape, dtype=np.int64)
         self.grain = np.zeros(shape, dtype=np.int64)
         self.whole = np.zeros(shape, dtype=bool)
-        for code, op in enumerate((*self.points, *self.strokes)):
+        self.passes = np.full((*shape, 0, 5), -1)  # stroke, source, target, solo, kernel
+        self.buffers = 1
+        words = np.zeros(shape, dtype=np.int64)
+        for code, op in enumerate(self.ops):
             here = self.code == code
-            if not here.any():
-                continue
-            if "tables" in vars(op):
-                rows, which = np.unique(program.theta[here], axis=0, return_inverse=True)
-                tables = op.tables(rows)
-                self.table[here] = self.arena.add(tables) + which.reshape(-1) * tables.shape[1]
+            frame = op.frame(program.key, program.ids[np.nonzero(here)[0]], np.nonzero(here)[1], *program.size)
+            if here.any() and op.tables.__func__ is not Op.tables.__func__:  # type: ignore[attr-defined]
+                self.table[here] = self._tables(op, program.theta[here], frame)
             if issubclass(op, TwoStrokeOp):
                 self.radius[here] = op.radius(program.theta[here])
                 self.grain[here] = op.block - 1
                 self.whole[here] = op.whole_frame
+                words[here] = op.words
+                self._passes(op, here, frame)
+        self.word = (np.cumsum(words) - words.reshape(-1)).reshape(shape)
+        self.words = int(words.sum())
+
+    def _tables(self, op: type[Op], theta: Array, frame: Frame) -> Array:
+        """Upload an op's tables, equal ones once; where each sample's begins."""
+        rows, which = (theta, np.arange(len(theta))) if op.uniforms else np.unique(theta, axis=0, return_inverse=True)
+        tables = op.tables(rows, frame)
+        return self.arena.add(tables) + which.reshape(-1) * tables.shape[1]
+
+    def _passes(self, op: type[TwoStrokeOp], here: Array, frame: Frame) -> None:
+        """The strokes of each pass of one op, where it stands in a slot, and the buffers between which they go.
+
+        The last pass that stores writes buffer 1, the one before it buffer 2, and so on in turn.
+        """
+        if not here.any():
+            return
+        schedule = op.schedule(self.program.theta[here], frame)
+        real = schedule >= 0
+        stores = np.asarray([s.stores and not s.solo for s in op.strokes])[schedule] & real
+        after = stores[:, ::-1].cumsum(1)[:, ::-1] - stores  # passes that store, after this one
+        before = stores.cumsum(1) - stores
+        source = np.where(before > 0, 1 + (after + stores) % 2, 0)  # what the last pass that stored before this one wrote
+        solo = np.asarray([s.solo for s in op.strokes])[schedule]
+        kernel, first = self.place[op]
+        row = np.where(real, first + schedule, -1), source, np.where(stores, 1 + after % 2, 0), solo, np.full_like(source, kernel)
+        at = np.nonzero(here)
+        if schedule.shape[1] > self.passes.shape[2]:
+            grown = np.full((*here.shape, *np.stack(row, 2).shape[1:]), -1)
+            grown[:, :, : self.passes.shape[2]] = self.passes
+            self.passes = grown
+        self.passes[at[0], at[1], : schedule.shape[1]] = np.stack(row, 2)
+        self.buffers = max(self.buffers, min(2, int(stores.sum(1).max())))
 
     def regions(self) -> None:
         """Upload the masks, those that multiply side by side; find each one's support and which ones keep their input."""
@@ -181,11 +229,12 @@ class _Planner:
         table = np.zeros((b, s * stride, layout.INSTRUCTION), dtype=np.int64)
         table[:, :, layout.CODE] = layout.EMPTY
         ops = table[:, depth::stride]
-        ops[..., layout.CODE] = self.code
+        to_branch = [*range(len(self.points)), *(len(self.points) + self.settles.index(op.settle) for op in self.strokes), layout.EMPTY]
+        ops[..., layout.CODE] = np.asarray(to_branch)[self.code]
         ops[..., layout.SLOT] = np.arange(s)
         ops[..., layout.THETA] = self.theta
         ops[..., layout.TABLE] = self.table
-        ops[..., layout.WORDS] = np.arange(b * s).reshape(b, s) * 4
+        ops[..., layout.WORDS] = self.word
         ops[..., layout.Y0 : layout.X1 + 1] = self.rect
         for region in range(program.family.shape[1]):
             first, last = program.first[:, region], program.last[:, region]
@@ -205,7 +254,7 @@ class _Planner:
         table[rows, position, layout.COUNT] = self.mask_count[rows, region]
 
     def launches(self, table: Array) -> tuple[Launch, ...]:
-        """Settle, then reach and settle once for each depth of two-stroke ops."""
+        """Settle, then the reaches and one settle for each depth of two-stroke ops."""
         (b, positions, _), (height, width) = table.shape, self.program.size
         rect = table[..., layout.Y0 : layout.X1 + 1]
         stroke = table[..., layout.CODE] >= len(self.points)
@@ -221,27 +270,46 @@ class _Planner:
         for k in range(deepest + 1):
             if k > 0:
                 rows = np.flatnonzero(count >= k)
-                begin = where[rows, k]
-                code = table[rows, begin, layout.CODE] - len(self.points)
-                radius = self.radius[rows, table[rows, begin, layout.SLOT]]
-                whole = np.asarray([op.whole_frame for op in self.strokes])[code]
-                grown = _dilate(rect[rows, begin], radius, height, width)
-                out.append(self._launch("reach", rows, begin, begin, np.where(whole[:, None], frame, grown), np.zeros(len(rows), np.int64)))
+                kernel = self.passes[rows, table[rows, where[rows, k], layout.SLOT], 0, 4]
+                for which in np.unique(kernel):
+                    out += self._reaches(rows[kernel == which], where[:, k], table, int(which))
             rows = np.flatnonzero(count >= k)
             begin, end, leaves = where[rows, k], where[rows, k + 1], (count[rows] == k).astype(np.int64)
             run = (np.arange(positions) >= begin[:, None]) & (np.arange(positions) < end[:, None]) & (table[rows, :, layout.CODE] != layout.EMPTY)
             region = _cover(rect[rows], run)
             region = np.where((leaves == 1)[:, None] | (k == 0), frame, region)
-            out.append(self._launch("settle", rows, begin, end, region, leaves))
+            out.append(self._launch("settle", rows, begin, end, region, LEAVES=leaves, SOURCE=1))
         return tuple(out)
 
-    def _launch(self, kind: str, rows: Array, begin: Array, end: Array, region: Array, leaves: Array) -> Launch:
+    def _reaches(self, rows: Array, where: Array, table: Array, kernel: int) -> list[Launch]:
+        """The passes of one kernel's ops at these samples' positions `where`; all end together."""
+        begin, frame = where[rows], (0, self.program.size[0], 0, self.program.size[1])
+        slot = table[rows, begin, layout.SLOT]
+        passes = self.passes[rows, slot]
+        count = (passes[..., 0] >= 0).sum(1)
+        grown = _dilate(table[rows, begin, layout.Y0 : layout.X1 + 1], self.radius[rows, slot], *self.program.size)
+        region = np.where(self.whole[rows, slot, None], np.asarray(frame), grown)
+        out = []
+        for ahead in range(int(count.max(initial=0)), 0, -1):
+            these = np.flatnonzero(count >= ahead)
+            stage = count[these] - ahead
+            stroke, source, target, solo, _ = passes[these, stage].T
+            tiles = np.where(solo[:, None] == 1, np.asarray([0, 1, 0, 1]), region[these])
+            launch = self._launch("reach", rows[these], begin[these], begin[these], tiles, STROKE=stroke, STAGE=stage, SOURCE=source, TARGET=target)
+            out.append(replace(launch, kernel=kernel))
+        return out
+
+    def _launch(self, kind: str, rows: Array, begin: Array, end: Array, region: Array, **fields: Any) -> Launch:
         top, left = region[:, 0] // TILE_ROWS, region[:, 2] // TILE_COLUMNS
         high = np.maximum(-(-region[:, 1] // TILE_ROWS) - top, 0)
         wide = np.maximum(-(-region[:, 3] // TILE_COLUMNS) - left, 0)
         tiles = high * wide
         first = np.cumsum(tiles) - tiles
-        items = self.arena.add(np.stack([rows, begin, end, first, top, left, np.maximum(wide, 1), leaves], 1))
+        item = np.zeros((len(rows), layout.ITEM), dtype=np.int64)
+        item[:, layout.SAMPLE : layout.TILES_WIDE + 1] = np.stack([rows, begin, end, first, top, left, np.maximum(wide, 1)], 1)
+        for name, values in fields.items():
+            item[:, getattr(layout, name)] = values
+        items = self.arena.add(item)
         item_of = self.arena.add(np.repeat(np.arange(len(rows)), tiles))
         return Launch(kind, items, item_of, int(tiles.sum()))
 

@@ -12,7 +12,7 @@ import torch
 
 from degrade.distributions import Array
 from degrade.kernels import rng
-from degrade.op import Context, Op
+from degrade.op import MAX_PARAMETERS, Context, Op
 from degrade.ops import find
 from degrade.program import Program
 
@@ -44,7 +44,7 @@ def from_canvas(canvas: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 
 def round_fixed(v: torch.Tensor) -> torch.Tensor:
     """Clamp and round to 16-bit fixed point."""
-    return torch.floor(v.clamp(0.0, 1.0) * 65535.0 + 0.5) * (1.0 / 65535.0)
+    return v.clamp(0.0, 1.0).mul_(65535.0).add_(0.5).floor_().mul_(1.0 / 65535.0)
 
 
 def round_float(v: torch.Tensor) -> torch.Tensor:
@@ -56,16 +56,30 @@ class Rng:
     """The random numbers of one slot for some samples: what the device draws, to the bit."""
 
     def __init__(self, key: int, ids: Array, slot: int, height: int, width: int, device: torch.device) -> None:
-        self.key, self.slot, self.device = key, slot, device
+        self.key, self.slot, self.size, self.device = key, slot, (height, width), device
         self.low, self.high = (torch.from_numpy(h).to(device)[:, None, None] for h in rng.halves(ids))
-        y = torch.arange(height, dtype=torch.int64, device=device)[:, None]
-        self.pixel = y << 16 | torch.arange(width, dtype=torch.int64, device=device)
 
-    def uniform4(self, draw: int = 0) -> tuple[torch.Tensor, ...]:
-        """Four tensors (n, h, w) in (0, 1)."""
+    @functools.cached_property
+    def pixel(self) -> torch.Tensor:
+        """y << 16 | x of every pixel."""
+        y, x = (torch.arange(length, dtype=torch.int64, device=self.device) for length in self.size)
+        return y[:, None] << 16 | x
+
+    def uniform4(self, draw: int = 0, pixel: torch.Tensor | None = None) -> tuple[torch.Tensor, ...]:
+        """Four tensors (n, h, w) in (0, 1); `pixel` are other int64 coordinates that broadcast to that shape."""
+        pixel = self.pixel if pixel is None else pixel
+        if pixel.device.type == "cpu":
+            return self._on_host(rng.stream_word(self.slot, draw=draw), pixel)
         stream = torch.full_like(self.low, rng.stream_word(self.slot, draw=draw))
-        words = rng.philox(self.key, self.pixel, stream, self.low, self.high)
+        words = rng.philox(self.key, pixel, stream, self.low, self.high)
         return tuple(((w >> 9).to(torch.float32) + 0.5) * rng.UNIFORM_STEP for w in words)
+
+    def _on_host(self, stream: int, pixel: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        shape = np.broadcast_shapes(self.low.shape, pixel.shape)
+        own = pixel.expand(shape) if pixel.dim() == 3 and len(pixel) > 1 else pixel.expand(1, *shape[1:])
+        low, high = (half.flatten().numpy() for half in (self.low, self.high))
+        planes = rng.unit_planes(self.key, own.reshape(len(own), -1).numpy(), stream, low, high)
+        return tuple(torch.from_numpy(p).view(shape) for p in planes)
 
 
 def blend(own: torch.Tensor, new: torch.Tensor, weight: torch.Tensor, rounded: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
@@ -117,21 +131,26 @@ class _Run:
         """One op in one slot, for the samples that have it there."""
         if not len(rows):
             return
-        at = self.index(rows)
-        own = self.canvas[at]
-        new = self.changed(op, slot, rows, own).clamp(0.0, 1.0)
+        at, every = self.index(rows), len(rows) == len(self.canvas)
+        own = self.canvas if every else self.canvas[at]
+        new = self.changed(op, slot, rows, own)
         regions = (self.masks.leaders[rows] >= 0) & (self.program.first[rows] == slot) & (self.program.last[rows] == slot)
         masked = bool(regions.any())
-        self.canvas[at] = blend(own, new, self.masks.product(rows, regions), self.round) if masked else self.round(new)
+        new = blend(own, new.clamp(0.0, 1.0), self.masks.product(rows, regions), self.round) if masked else self.round(new)
+        if every:
+            self.canvas = new
+        else:
+            self.canvas[at] = new
 
     def changed(self, op: type[Op], slot: int, rows: Array, own: torch.Tensor) -> torch.Tensor:
         """f(x), before clamp and rounding."""
         theta = self.program.theta[rows, slot]
-        values = tuple(torch.from_numpy(theta[:, i].copy()).to(own.device)[:, None, None, None] for i in range(theta.shape[1]))
+        values = tuple(torch.from_numpy(theta.T.copy()).to(own.device)[:, :, None, None, None])
         if own.device.type == "cpu" and not own.requires_grad and cpu_path(op.name):
             return op.cpu(own, values)  # type: ignore[attr-defined, no-any-return]
-        table = torch.from_numpy(op.tables(theta)).to(own.device)
-        draws = Rng(self.program.key, self.program.ids[rows], slot, *self.program.size, own.device)
+        key, ids, size = self.program.key, self.program.ids[rows], self.program.size
+        table = torch.from_numpy(op.tables(theta, op.frame(key, ids, slot, *size))).to(own.device)
+        draws = Rng(key, ids, slot, *size, own.device)
         return op.twin(own, values, Context(draws, table, self.round))
 
     def keep(self, region: int, rows: Array) -> None:
@@ -157,7 +176,7 @@ def cpu_path(name: str) -> bool:
     if path is None:
         return False
     first = next(iter(op.parameters.values()))
-    theta = np.zeros((4, 4), dtype=np.float32)
+    theta = np.zeros((4, MAX_PARAMETERS), dtype=np.float32)
     theta[:, 0] = np.linspace(first.low, first.high, 4).round()
     for i, param in enumerate(list(op.parameters.values())[1:], start=1):
         theta[:, i] = np.arange(4) % len(param.choices) if param.choices else param.low
@@ -165,9 +184,10 @@ def cpu_path(name: str) -> bool:
     probe = ((side * side * 2654435761 >> 7) % 256).reshape(4, 3, 37, 50).to(torch.uint8)
     probe = (probe // 4 + (side % 50 * 4).reshape(probe.shape)).clamp(0, 255).to(torch.uint8)
     x = to_canvas(probe)
-    values = tuple(torch.from_numpy(theta[:, i].copy())[:, None, None, None] for i in range(4))
+    values = tuple(torch.from_numpy(theta[:, i].copy())[:, None, None, None] for i in range(MAX_PARAMETERS))
+    table = torch.from_numpy(op.tables(theta, op.frame(0, np.arange(4), 0, *x.shape[2:])))
     try:
-        equal = torch.equal(path(x, values), op.twin(x, values, Context(None, torch.from_numpy(op.tables(theta)), round_fixed)))
+        equal = torch.equal(path(x, values), op.twin(x, values, Context(None, table, round_fixed)))
     except Exception as error:  # a codec library may be absent or built without what is needed
         equal, reason = False, f": {error}"
     else:

@@ -201,18 +201,18 @@ def _jpeg(codec: Callable[[Any, int, str], Any]) -> list[str]:
     import numpy as np
     import torch
 
-    from degrade import Context
     from degrade.backends.twin import from_canvas, round_fixed, to_canvas
+    from degrade.op import MAX_PARAMETERS, Context
     from degrade.ops import find
 
     op, x = find("jpeg"), _images(torch.uint8)
     modes = op.parameters["subsampling"].choices or ()
     out = []
     for mode in ("4:4:4", "4:2:2", "4:2:0"):
-        theta = np.zeros((len(x), 4), dtype=np.float32)
+        theta = np.zeros((len(x), MAX_PARAMETERS), dtype=np.float32)
         theta[:, 0], theta[:, 1] = (10, 50, 92), modes.index(mode)
-        values = tuple(torch.from_numpy(theta[:, i].copy())[:, None, None, None] for i in range(4))
-        canvas = op.twin(to_canvas(x), values, Context(None, torch.from_numpy(op.tables(theta)), round_fixed))
+        values = tuple(torch.from_numpy(theta[:, i].copy())[:, None, None, None] for i in range(MAX_PARAMETERS))
+        canvas = op.twin(to_canvas(x), values, Context(None, torch.from_numpy(op.tables(theta, op.frame(0, np.arange(len(x)), 0, *x.shape[2:]))), round_fixed))
         y = from_canvas(round_fixed(canvas), x)
         for i in range(len(x)):
             expected = codec(np.ascontiguousarray(x[i].permute(1, 2, 0).numpy()), int(theta[i, 0]), mode)

@@ -17,11 +17,11 @@ def register(op: type[Op]) -> type[Op]:
     Raises:
         TypeError: if it is not a complete op. ValueError: if its name is taken.
     """
-    needed = {PointOp: ("twin", "point"), TwoStrokeOp: ("twin", "reach", "settle")}
+    needed = {PointOp: ("twin", "point"), TwoStrokeOp: ("twin", "strokes")}
     kind = next((k for k in needed if isinstance(op, type) and issubclass(op, k)), None)
     if kind is None or not getattr(op, "parameters", None):
         raise TypeError(f"op={op!r} is not a degradation; accepted: a subclass of PointOp or TwoStrokeOp with at least one Param.")
-    missing = [name for name in needed[kind] if not hasattr(op, name)]
+    missing = [name for name in needed[kind] if not getattr(op, name, None)]
     if missing:
         raise TypeError(f"op {op.__name__} in {op.__module__} lacks {', '.join(missing)}.")
     if REGISTRY.get(op.name, op).__module__ != op.__module__:
@@ -48,6 +48,8 @@ def _discover() -> None:
     for group in pkgutil.iter_modules(__path__):
         folder = importlib.import_module(f"{__name__}.{group.name}")
         for module in pkgutil.iter_modules(folder.__path__):
+            if module.name.startswith("_"):  # what several ops of a folder share
+                continue
             loaded = importlib.import_module(f"{folder.__name__}.{module.name}")
             for value in vars(loaded).values():
                 if isinstance(value, type) and issubclass(value, Op) and value.__module__ == loaded.__name__:

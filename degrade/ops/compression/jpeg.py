@@ -32,7 +32,7 @@ from degrade.kernels.codec import (
 )
 from degrade.kernels.fetch import fetch, fetch_plane
 from degrade.kernels.lang import jit, tl
-from degrade.op import Context, Param, Theta, TwoStrokeOp
+from degrade.op import Context, Frame, Param, Theta, TwoStrokeOp
 
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0", "grey")
 GREY = 3
@@ -58,7 +58,7 @@ class Jpeg(TwoStrokeOp):
         return np.full(len(theta), 2, dtype=np.int64)
 
     @classmethod
-    def tables(cls, theta: Array) -> Array:
+    def tables(cls, theta: Array, frame: Frame) -> Array:
         return quantisation_tables(theta[:, 0])
 
     @staticmethod
@@ -97,7 +97,7 @@ class Jpeg(TwoStrokeOp):
 
     @staticmethod
     @jit
-    def reach(image, y, x, theta, table, words, rng, inside):
+    def reach(image, before, y, x, theta, table, words, rng, stage, inside):
         """Decoded Y, Cb and Cr of one tile, chroma repeated over the pixels that share it."""
         subsampling = theta[1].to(tl.int32)
         r, g, b = fetch(image, y, x)

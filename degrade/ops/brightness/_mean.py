@@ -1,0 +1,33 @@
+"""The mean of each channel over the whole image, from sums of 16-bit fixed-point values in three 64-bit words."""
+
+import numpy as np
+import torch
+
+from degrade.kernels.fetch import fetch
+from degrade.kernels.lang import jit, tl
+
+
+def channel_means(x: torch.Tensor) -> torch.Tensor:
+    """n 3 1 1 means of n 3 h w images."""
+    count = np.float32(65535.0) * np.float32(x.shape[2]) * np.float32(x.shape[3])
+    total = torch.floor(x * 65535.0 + 0.5).to(torch.int64).sum((2, 3), keepdim=True)
+    # By a tensor: a GPU divides by a plain number through its reciprocal.
+    return total.to(torch.float32) / torch.full_like(total, float(count), dtype=torch.float32)
+
+
+@jit
+def add_up(image, before, y, x, theta, table, words, rng, stage, inside):
+    """The stroke that sums each channel."""
+    r, g, b = fetch(image, y, x)
+    tl.atomic_add(words, tl.sum(tl.sum(tl.where(inside, tl.floor(r * 65535.0 + 0.5), 0.0).to(tl.int64), 1), 0))
+    tl.atomic_add(words + 1, tl.sum(tl.sum(tl.where(inside, tl.floor(g * 65535.0 + 0.5), 0.0).to(tl.int64), 1), 0))
+    tl.atomic_add(words + 2, tl.sum(tl.sum(tl.where(inside, tl.floor(b * 65535.0 + 0.5), 0.0).to(tl.int64), 1), 0))
+    return r, g, b
+
+
+@jit
+def device_channel_means(words, image):
+    """The device function of `channel_means`, once the sums are complete; of the image, only the size is used."""
+    count = 65535.0 * image[1] * image[2]
+    r, g, b = tl.load(words), tl.load(words + 1), tl.load(words + 2)
+    return tl.div_rn(r.to(tl.float32), count), tl.div_rn(g.to(tl.float32), count), tl.div_rn(b.to(tl.float32), count)

@@ -1,0 +1,74 @@
+"""What colour ops and sharpening share: channel order, and symmetric taps along an axis of one plane.
+
+A table of taps holds its radius, then the weights from the centre outwards.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from degrade.distributions import Array
+from degrade.kernels.fetch import widen
+from degrade.kernels.lang import jit, tl
+from degrade.op import ordered_sum
+
+
+def in_order(x: torch.Tensor, swap: torch.Tensor) -> torch.Tensor:
+    """x (n, 3, h, w) with the channels of those samples reversed where swap (n, 1, 1, 1) is 1; its own inverse."""
+    channel = torch.arange(3, device=x.device)
+    source = torch.where(swap.reshape(-1, 1) == 1.0, 2 - channel, channel)
+    return x[torch.arange(len(x), device=x.device)[:, None], source]
+
+
+@jit
+def device_in_order(r, g, b, swap):
+    """The device function of `in_order`."""
+    return tl.where(swap == 1.0, b, r), g, tl.where(swap == 1.0, r, b)
+
+
+def gaussian_taps(sigma: Array, radius: Array) -> Array:
+    """Rows (radius, weights…) of Gaussians of standard deviation sigma (n,), cut at radius (n,) and made to sum to 1."""
+    i = np.arange(radius.max(initial=0) + 1)
+    taps = np.where(i > radius[:, None], 0.0, np.exp(-0.5 * (i / sigma[:, None]) ** 2))
+    taps /= taps[:, :1] + 2.0 * ordered_sum(taps[:, 1:])
+    return np.concatenate([radius[:, None], taps], 1)
+
+
+def along(x: torch.Tensor, table: torch.Tensor, axis: int) -> torch.Tensor:
+    """x (n, c, h, w) convolved along one axis with the taps of each sample's table, in the device's order of additions."""
+    reach = table.shape[1] - 2
+    size = x.shape[axis]
+    pad = (reach, reach, 0, 0) if axis == 3 else (0, 0, reach, reach)
+    padded = torch.nn.functional.pad(x, pad, mode="replicate") if reach else x
+    weights = table[:, 1:, None, None, None]
+    total, pair = x * weights[:, 0], None
+    for d in range(1, reach + 1):
+        before, after = padded.narrow(axis, reach - d, size), padded.narrow(axis, reach + d, size)
+        pair = torch.add(before, after, out=None if x.requires_grad else pair)
+        total += pair.mul_(weights[:, d])
+    return total
+
+
+@jit
+def device_along_x(image, c, y, x, table):
+    """The device function of `along` for axis 3 of plane c; (y, x) lies in the frame."""
+    pointer, height, width = image
+    row = pointer + (c * height + y) * width
+    total = tl.load(table + 1) * widen(tl.load(row + x))
+    for d in range(1, tl.load(table).to(tl.int32) + 1):
+        pair = widen(tl.load(row + tl.maximum(x - d, 0))) + widen(tl.load(row + tl.minimum(x + d, width - 1)))
+        total += tl.load(table + 1 + d) * pair
+    return total
+
+
+@jit
+def device_along_y(image, c, y, x, table):
+    """The device function of `along` for axis 2 of plane c; (y, x) lies in the frame."""
+    pointer, height, width = image
+    column = pointer + c * height * width + x
+    total = tl.load(table + 1) * widen(tl.load(column + y * width))
+    for d in range(1, tl.load(table).to(tl.int32) + 1):
+        pair = widen(tl.load(column + tl.maximum(y - d, 0) * width)) + widen(tl.load(column + tl.minimum(y + d, height - 1) * width))
+        total += tl.load(table + 1 + d) * pair
+    return total

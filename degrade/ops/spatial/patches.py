@@ -1,0 +1,85 @@
+"""Non-eccentricity patches: small squares of the image are copied a few pixels aside, one after the other.
+
+A square of `size` pixels, at least `offset` pixels inside the frame and uniform there, is copied by ⌊(u − 1/2) · offset + 1/2⌋
+pixels along each axis, with u uniform in (0, 1), or by `offset` pixels up and to the left ("diagonal"). One copy follows
+another: "current" reads the image with the earlier copies in it, "original" the image as it came. In small frames a square
+has at most half the pixels of an axis, its corner keeps to the frame, and the copy is moved as far as it fits. ARNIQA copies
+between views of one tensor, which is undefined where they overlap; this is what it means to do. Source: KADID-10k type 20;
+TID2013 type 14 in RankIQA's version, with size 15, offset 5, "diagonal" and "original".
+"""
+
+import numpy as np
+import torch
+
+from degrade.distributions import Array
+from degrade.kernels.fetch import fetch
+from degrade.kernels.lang import jit, tl
+from degrade.op import Context, Frame, Param, Theta, TwoStrokeOp
+
+MOST = 400  # patches
+ORIGINAL, DIAGONAL = 1.0, 1.0  # positions among the choices of `source` and `shift`
+
+
+class NonEccentricityPatches(TwoStrokeOp):
+    """Copy `count` squares of `size` pixels to places close by."""
+
+    count = Param(0, MOST, neutral=0, harsh=100, unit="patches", integer=True)
+    size = Param(1, 128, neutral=16, harsh=16, unit="px", default=16, integer=True)
+    offset = Param(1.0, 128.0, neutral=16.0, harsh=16.0, unit="px", default=16.0)
+    source = Param(choices=("current", "original"), default="current")
+    shift = Param(choices=("random", "diagonal"), default="random")
+    uniforms = 4 * MOST
+    whole_frame = True  # copies of copies may come from afar
+
+    @classmethod
+    def tables(cls, theta: Array, frame: Frame) -> Array:
+        """The number of copies and their side, then (y, x, dy, dx) of each: its place, and how far that lies from what it shows."""
+        count = theta[:, 0].astype(np.int64)
+        most = int(count.max(initial=0))
+        size, offset = theta[:, 1].astype(np.int64)[:, None, None], theta[:, 2].astype(np.float64)[:, None, None]
+        axes = np.asarray([frame.height, frame.width])
+        side = np.minimum(size, max(1, min(frame.height, frame.width) // 2))
+        u = frame.u[:, : 4 * most].reshape(len(theta), most, 4)
+        room = axes - side
+        low = np.minimum(np.ceil(offset), room // 2)
+        corner = low + np.floor(u[..., :2] * (room - 2 * low + 1))
+        shift = np.where((theta[:, 4] == DIAGONAL)[:, None, None], -np.floor(offset + 0.5), np.floor((u[..., 2:] - 0.5) * offset + 0.5))
+        place = np.clip(corner + shift, 0, room)
+        rows = np.where(np.arange(most)[:, None] < count[:, None, None], np.concatenate([place, place - corner], 2), 0.0)
+        head = np.stack([count, side[:, 0, 0]], 1)
+        return np.concatenate([head, rows.reshape(len(theta), -1)], 1).astype(np.float32)
+
+    @staticmethod
+    def twin(x, theta: Theta, context: Context):
+        """The copies are made on a map of where each pixel comes from; a cell beyond its end takes what is not copied."""
+        n, c, height, width = x.shape
+        table = context.table.to(torch.int64)
+        count, side = table[:, :1, None], table[:, 1:2, None]
+        place = table[:, 2:].reshape(n, -1, 4)
+        step = torch.arange(int(side.max()), device=x.device)
+        at = (step[:, None] * width + step).flatten()
+        real = (torch.arange(place.shape[1], device=x.device)[None, :, None] < count) & ((step[:, None] < side) & (step < side)).reshape(n, 1, -1)
+        to = torch.where(real, place[..., :1] * width + place[..., 1:2] + at, height * width)
+        shown = torch.where(real, to - place[..., 2:3] * width - place[..., 3:], height * width)
+        origin = torch.arange(height * width + 1, device=x.device).repeat(n, 1)
+        original = theta[3][:, :, 0, 0] == ORIGINAL
+        for target, source in zip(to.unbind(1), shown.unbind(1)):
+            origin.scatter_(1, target, torch.where(original, source, origin.gather(1, source)))
+        return x.flatten(2).gather(2, origin[:, None, :-1].expand(n, c, -1)).reshape(x.shape)
+
+    @staticmethod
+    @jit
+    def reach(image, before, y, x, theta, table, words, rng, stage, inside):
+        """From the last copy to the first: where a pixel lies in one, follow it to what that shows."""
+        count, side = tl.load(table).to(tl.int32), tl.load(table + 1).to(tl.int32)
+        row, column = y + x * 0, x + y * 0
+        open_ = row * 0 + 1  # 0 once a pixel of the original is found
+        for i in range(count):
+            patch = table + 2 + 4 * (count - 1 - i)
+            top, left = tl.load(patch).to(tl.int32), tl.load(patch + 1).to(tl.int32)
+            dy, dx = tl.load(patch + 2).to(tl.int32), tl.load(patch + 3).to(tl.int32)
+            hit = (row >= top) & (row < top + side) & (column >= left) & (column < left + side) & (open_ > 0)
+            row, column = tl.where(hit, row - dy, row), tl.where(hit, column - dx, column)
+            if theta[3] == 1.0:
+                open_ = tl.where(hit, 0, open_)
+        return fetch(image, row, column)
