@@ -7,19 +7,19 @@ from typing import Any as _Any
 if not _os.path.isdir(_os.path.join(__path__[0], "kernels")):
     __path__.append(_os.path.dirname(__path__[0]))
 
-from . import banks, data, functional, masks
-from .distributions import Choice, Levels, LogUniform, Normal, Uniform
+from . import banks, data, functional, masks, perceptual
+from .distributions import Choice, HalfNormal, Levels, LogUniform, Normal, Uniform
 from .errors import unknown as _unknown
 from .labels import Labels
 from .loading import load
-from .op import Context, Op, Param, PointOp, TwoStrokeOp
+from .op import Context, Frame, Op, Param, PointOp, Stroke, TwoStrokeOp
 from .ops import REGISTRY, register
 from .pipeline import Pipeline, apply
 from .program import Program
-from .recipe import Compose, Local, OneOf, SomeOf
+from .recipe import Compose, Local, OneOf, Relative, SomeOf
 from .stream import STREAM
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Every registered op is an attribute: degrade.GaussianBlur.
 globals().update({op.__name__: op for op in REGISTRY.values()})
@@ -30,6 +30,8 @@ __all__ = [
     "Choice",
     "Compose",
     "Context",
+    "Frame",
+    "HalfNormal",
     "Labels",
     "Levels",
     "Local",
@@ -41,7 +43,9 @@ __all__ = [
     "Pipeline",
     "PointOp",
     "Program",
+    "Relative",
     "SomeOf",
+    "Stroke",
     "TwoStrokeOp",
     "Uniform",
     "apply",
@@ -50,6 +54,7 @@ __all__ = [
     "functional",
     "load",
     "masks",
+    "perceptual",
     "register",
     *(op.__name__ for op in REGISTRY.values()),
 ]

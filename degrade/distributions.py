@@ -111,6 +111,30 @@ class Normal:
 
 
 @dataclass(frozen=True)
+class HalfNormal:
+    """low + |a normal of deviation std|, clipped to high: what lies beyond is drawn as exactly `high`."""
+
+    std: float
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        _plain(self)
+        if not (self.std > 0 and self.low < self.high):
+            raise ValueError(f"HalfNormal(std={self.std}, low={self.low}, high={self.high}) needs std > 0 and low < high.")
+
+    def draw(self, u: Array) -> Array:
+        away = torch.special.ndtri(torch.from_numpy(np.ascontiguousarray(0.5 + 0.5 * u))).numpy()
+        return np.minimum(self.low + self.std * away, self.high)
+
+    def bounds(self) -> tuple[float, float]:
+        return self.low, self.high
+
+    def to_dict(self) -> Any:
+        return {"HalfNormal": {"std": self.std, "low": self.low, "high": self.high}}
+
+
+@dataclass(frozen=True)
 class Choice:
     """One of `values`, with the given (unnormalised) weights, equal by default. Values are numbers, or names of options."""
 
@@ -198,7 +222,7 @@ def _weights(weights: Any) -> tuple[float, ...]:
 
 def parse(argument: str, value: Any) -> Any:
     """A distribution from what a user may write: a number, (low, high), or a distribution."""
-    if isinstance(value, (Constant, Uniform, LogUniform, Normal, Choice, Levels)):
+    if isinstance(value, (Constant, Uniform, LogUniform, Normal, HalfNormal, Choice, Levels)):
         return value
     if isinstance(value, str):
         return Choice((value,))
@@ -211,12 +235,12 @@ def parse(argument: str, value: Any) -> Any:
         raise ValueError(f"{argument}: {error}") from None
     if isinstance(value, Mapping) and len(value) == 1:
         return _from_dict(argument, value)
-    raise TypeError(f"{argument}={value!r} is not understood; accepted: a number, (low, high), LogUniform, Normal, Choice or Levels.")
+    raise TypeError(f"{argument}={value!r} is not understood; accepted: a number, (low, high), LogUniform, Normal, HalfNormal, Choice or Levels.")
 
 
 def _from_dict(argument: str, value: Mapping[str, Any]) -> Any:
     ((kind, content),) = value.items()
-    kinds: dict[Any, Any] = {"LogUniform": LogUniform, "Levels": Levels, "Normal": Normal, "Choice": Choice}
+    kinds: dict[Any, Any] = {"LogUniform": LogUniform, "Levels": Levels, "Normal": Normal, "HalfNormal": HalfNormal, "Choice": Choice}
     if kind not in kinds:
         raise ValueError(f"{argument}: " + unknown("distribution", kind, kinds))
     try:

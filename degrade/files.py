@@ -12,11 +12,11 @@ from .errors import unknown
 from .inputs import check_seed
 from .op import Op
 from .ops import REGISTRY, find
-from .recipe import Combinator, Compose, Local, Node, OneOf, SomeOf
+from .recipe import Combinator, Compose, Local, Node, OneOf, Relative, SomeOf
 from .storing import write_whole
 from .stream import STREAM, check_stream
 
-COMBINATORS: dict[str, Any] = {kind.__name__: kind for kind in (Compose, OneOf, SomeOf, Local)}
+COMBINATORS: dict[str, Any] = {kind.__name__: kind for kind in (Compose, OneOf, SomeOf, Local, Relative)}
 
 
 def node_to_dict(node: Node) -> dict[str, Any]:
@@ -26,6 +26,8 @@ def node_to_dict(node: Node) -> dict[str, Any]:
     if isinstance(node, Local):
         mask = {type(node.mask).__name__: node.mask.to_dict()}
         return {"Local": {"child": node_to_dict(node.children[0]), "mask": mask, **node.options()}}
+    if isinstance(node, Relative):
+        return {"Relative": {"child": node_to_dict(node.children[0]), **node.options()}}
     return {type(node).__name__: {"children": [node_to_dict(c) for c in node.children], **node.options()}}
 
 
@@ -46,6 +48,9 @@ def node_from_dict(data: Any) -> Node:
         family, numbers = _single(arguments["mask"], "mask")
         mask = _build(family, masks.find(family), numbers)
         return _build(kind, Local, {"child": node_from_dict(arguments["child"]), "mask": mask, **{k: v for k, v in arguments.items() if k == "p"}})
+    if kind == "Relative":
+        _only(kind, arguments, ("child", "reference_size", "p"), ("child", "reference_size"))
+        return _build(kind, Relative, {k: v for k, v in arguments.items() if k != "child"}, [node_from_dict(arguments["child"])])
     allowed = {"Compose": ("children", "p"), "OneOf": ("children", "weights", "p"), "SomeOf": ("children", "n", "weights", "order", "p")}[kind]
     _only(kind, arguments, allowed, ("children",))
     if not isinstance(arguments["children"], list):

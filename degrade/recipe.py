@@ -204,6 +204,35 @@ class Local(Combinator):
         return f"Local({self.children[0]!r}, mask={self.mask!r}{f', p={self.p}' if self.p != 1 else ''})"
 
 
+class Relative(Combinator):
+    """Lengths in pixels that grow with the image: each is multiplied by the image's short side / reference_size.
+
+    Args:
+        child: an op or combinator.
+        reference_size: the short side, in pixels, for which its lengths hold.
+        p: probability that the child is applied.
+    """
+
+    def __init__(self, child: Node, reference_size: int, p: float = 1.0) -> None:
+        super().__init__((child,), p)
+        if not isinstance(reference_size, (int, np.integer)) or isinstance(reference_size, bool) or reference_size < 1:
+            raise ValueError(f"reference_size={reference_size!r} is not a size; accepted: a whole number of pixels from 1.")
+        self.reference_size = int(reference_size)
+
+    @property
+    def slots(self) -> int:
+        return slots_of(self.children[0])
+
+    def draw(self, sheet: Sheet, rows: Array, slots: Array, at: int) -> None:
+        around = sheet.scale
+        sheet.scale = around * min(sheet.height, sheet.width) / self.reference_size
+        fill(self.children[0], sheet, rows, slots, at)
+        sheet.scale = around
+
+    def options(self) -> dict[str, Any]:
+        return {"reference_size": self.reference_size, **super().options()}
+
+
 def slots_of(node: Node) -> int:
     """How many slots a node takes."""
     return 1 if isinstance(node, Op) else node.slots
@@ -250,6 +279,7 @@ class Sheet:
         self.last = np.full((b, r), -1, dtype=np.int16)
         self.parent = np.full(r, -1, dtype=np.int16)
         self.banks = _bank_rows([n.mask for n in locals_])
+        self.scale = 1.0  # of lengths in pixels
         self._open: list[int] = []
         self._next = 0
         fill(root, self, np.arange(b), np.zeros(b, dtype=np.int64), 0)
@@ -262,7 +292,7 @@ class Sheet:
         drawn = op.draw(self.u[rows, at : at + op.draws])
         rows, slots = rows[drawn.active], slots[drawn.active]
         self.code[rows, slots] = self.ops.index(op.name)
-        self.theta[rows, slots] = drawn.theta[drawn.active]
+        self.theta[rows, slots] = drawn.theta[drawn.active] if self.scale == 1.0 else op.scaled(drawn.theta[drawn.active], self.scale)
         self.severity[rows, slots] = drawn.severity[drawn.active]
         self.level[rows, slots] = drawn.level[drawn.active]
 

@@ -4,9 +4,17 @@ from typing import Any
 
 from degrade.errors import unknown
 
+from .arniqa import arniqa
+from .bsrgan import bsrgan
+from .imagenet_c import imagenet_c
 from .kadid10k import kadid10k
+from .realesrgan import realesrgan
+from .reiqa import reiqa
+from .shamisa import shamisa
+from .tid2013 import tid2013
+from .xdistortion import xdistortion
 
-__all__ = ["kadid10k"]
+__all__ = ["arniqa", "bsrgan", "imagenet_c", "kadid10k", "realesrgan", "reiqa", "shamisa", "tid2013", "xdistortion"]
 
 
 def __getattr__(name: str) -> Any:

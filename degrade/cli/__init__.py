@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from . import demo, doctor, list
+from . import calibrate, demo, doctor, gallery, list
 
 BAD_INPUT = 2
 
@@ -36,6 +36,8 @@ def _options(version: Annotated[bool, typer.Option("--version", callback=_versio
 
 app.command("demo")(demo.run)
 app.command("list")(list.run)
+app.command("gallery")(gallery.run)
+app.command("calibrate")(calibrate.run)
 app.command("doctor")(doctor.run)
 
 

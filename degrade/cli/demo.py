@@ -78,14 +78,14 @@ def pick_device(wanted: str) -> str:
 
 
 def recipe(seed: int, backend: str) -> Pipeline:
-    """Two to four of all registered ops, each under its own mask, sometimes with noise over the whole frame."""
-    from degrade import REGISTRY, Compose, Local, Pipeline, SomeOf
+    """Two to four of ARNIQA's ops, each under its own mask, sometimes with noise over the whole frame."""
+    from degrade import REGISTRY, Compose, Local, Pipeline, SomeOf, banks
     from degrade.masks import FAMILIES
 
     families = [family for name, family in sorted(FAMILIES.items()) if name != "from_tensor"]
     ops = [
         Local(op(severity=(0.35, 0.95)), families[i % len(families)](area=(0.15, 0.4), feather=(0.05, 0.25)))
-        for i, (_, op) in enumerate(sorted(REGISTRY.items()))
+        for i, op in enumerate(REGISTRY[name] for name in sorted(banks.arniqa().ops))
     ]
     some = SomeOf(*ops, n=(min(2, len(ops)), min(4, len(ops))))
     return Pipeline(Compose(some, REGISTRY["gaussian_noise"](std=(0.01, 0.04), p=0.25)), seed=seed, backend=backend)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any
@@ -89,16 +90,13 @@ def parameter(name: str, param: Param) -> Any:
     return text
 
 
+@functools.cache
 def banks_of() -> dict[str, list[str]]:
     """The banks that hold each op, by the op's name."""
     from degrade import banks
 
     out: dict[str, list[str]] = {}
     for name in banks.__all__:
-        make = getattr(banks, name)
-        if callable(make) and not isinstance(make, type):
-            for kind in make().types.values():
-                holders = out.setdefault(kind.op.name, [])
-                if name not in holders:
-                    holders.append(name)
+        for op in sorted(getattr(banks, name)().ops):
+            out.setdefault(op, []).append(name)
     return out
