@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks import banks
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -52,6 +54,8 @@ def markdown(results: list[dict[str, Any]]) -> str:
 
 
 def _markdown(result: dict[str, Any]) -> str:
+    if result["args"]["suite"] == "banks":
+        return banks.markdown(result, title(result))
     numbers = COLUMNS.index("batch"), COLUMNS.index("vs cv2")
     rule = ["--:" if numbers[0] <= i <= numbers[1] else "---" for i in range(len(COLUMNS))]
     lines = [COLUMNS, rule, *(cells(row) for row in result["rows"])]
@@ -63,6 +67,8 @@ def console_table(result: dict[str, Any]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    if result["args"]["suite"] == "banks":
+        return banks.console_table(result, title(result))
     caption = None if any(row["device"] != "cpu" for row in result["rows"]) else NO_GPU
     table = Table(title=title(result), caption=caption)
     for name in (*COLUMNS[:5], "ms (quartiles)", "host ms", *COLUMNS[5:]):
@@ -90,7 +96,9 @@ def main(arguments: list[str]) -> int:
 
 
 def headline(result: dict[str, Any]) -> dict[str, Any]:
-    """The result with its largest uint8 batch only."""
+    """The result with its largest uint8 batch only; of banks, all."""
+    if result["args"]["suite"] == "banks":
+        return result
     largest = max(row["batch"] for row in result["rows"])
     return {**result, "rows": [row for row in result["rows"] if row["batch"] == largest and row["dtype"] == "uint8"]}
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks import checks, timing
+from benchmarks import banks, checks, timing
 from benchmarks.report import console_table
 from degrade import REGISTRY, Local, Pipeline, Program, masks
 from degrade.backends.plan import make_plan
@@ -37,7 +37,7 @@ SIZE = 224
 SECONDS, QUICK_SECONDS = 5.0, 1.5  # timed per row on the CPU
 PHOTOGRAPHS = 32  # beyond these, turned ones
 BESIDE_OPENCV = ("jpeg", "gaussian_blur")
-PACKAGES = ("torch", "triton", "numpy", "opencv", "pillow")
+PACKAGES = ("torch", "triton", "numpy", "opencv", "pillow", "scipy", "scikit-image", "kornia")
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,10 @@ def row(setting: Setting, seconds: float) -> dict[str, Any]:
 def images(setting: Setting) -> torch.Tensor:
     x = torch.stack([_photograph(i, setting.size) for i in range(setting.batch)])
     return (x if setting.dtype == torch.uint8 else (x / 255).to(setting.dtype)).to(setting.device)
+
+
+def photographs() -> torch.Tensor:
+    return torch.stack([_photograph(i, SIZE) for i in range(PHOTOGRAPHS)])
 
 
 @cache
@@ -236,9 +240,9 @@ def _said(*command: str) -> str | None:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
-    parser.add_argument("--suite", choices=("ops",), default="ops")
+    parser.add_argument("--suite", choices=("ops", "banks"), default="ops", help="banks: ARNIQA and ImageNet-C beside their own code")
     parser.add_argument("--backend", choices=("torch", "triton", "all"), default="all")
-    parser.add_argument("--op", default="*", metavar="GLOB", help="names of ops, such as '*_blur'")
+    parser.add_argument("--op", default="*", metavar="GLOB", help="names of ops, or of a bank's types, such as '*_blur'")
     parser.add_argument("--quick", action="store_true", help=f"uint8 and batches of {QUICK_BATCHES} only")
     parser.add_argument("--threads", type=int, metavar="N", help="torch's threads on the CPU; by default torch's own choice")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write the JSON")
@@ -250,15 +254,22 @@ def main(arguments: list[str] | None = None) -> int:
     from rich.progress import track
 
     args = parse(arguments)
-    wanted = list(settings(args))
+    wanted: list[Any] = banks.settings(args.op) if args.suite == "banks" else list(settings(args))
     if not wanted:
-        print(f"nothing to measure: no op matches {args.op!r}, or backend {args.backend!r} cannot run here.", file=sys.stderr)
+        print(f"nothing to measure: nothing matches {args.op!r}, or backend {args.backend!r} cannot run here.", file=sys.stderr)
         return 1
+    if args.suite == "banks":
+        args.threads, args.backend = 1, "torch"
     if args.threads:
         torch.set_num_threads(args.threads)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None  # before the run adds its own
     start = time.perf_counter()
-    rows = list(track(run(wanted, QUICK_SECONDS if args.quick else SECONDS), total=len(wanted), description="rows", console=Console(stderr=True)))
+    made = (
+        banks.run(wanted, photographs(), banks.QUICK_SECONDS if args.quick else banks.SECONDS)
+        if args.suite == "banks"
+        else run(wanted, QUICK_SECONDS if args.quick else SECONDS)
+    )
+    rows = list(track(made, total=len(wanted), description="rows", console=Console(stderr=True)))
     result = {
         "machine": {**machine(), "load_before": load},
         "commit": commit(),

@@ -24,24 +24,24 @@ def summary(milliseconds: list[float]) -> Stats:
     return {"median": median, "q1": q1, "q3": q3, "repeats": len(milliseconds)}
 
 
-def on_cpu(contestants: dict[str, Call], seconds: float) -> dict[str, Stats]:
-    """Milliseconds of one call each, by the wall clock, round-robin until the time is up, with at least three rounds."""
+def on_cpu(contestants: dict[str, Call], seconds: float, clock: Callable[[], float] = time.perf_counter) -> dict[str, Stats]:
+    """Milliseconds of one call each, by default of the wall clock, round-robin until the time is up, with at least three rounds."""
     taken: dict[str, list[float]] = {name: [] for name in contestants}
     for call in contestants.values():
         call(0)
     end = time.perf_counter() + seconds
     for number in range(1, CPU_MOST + 1):
         for name, call in contestants.items():
-            taken[name].append(_wall(call, number))
+            taken[name].append(_taken(call, number, clock))
         if number >= CPU_LEAST and time.perf_counter() > end:
             break
     return {name: summary(values) for name, values in taken.items()}
 
 
-def _wall(call: Call, number: int) -> float:
-    start = time.perf_counter()
+def _taken(call: Call, number: int, clock: Callable[[], float]) -> float:
+    start = clock()
     call(number)
-    return (time.perf_counter() - start) * 1e3
+    return (clock() - start) * 1e3
 
 
 def on_cuda(contestants: dict[str, Call]) -> dict[str, dict[str, Stats]]:

@@ -73,7 +73,8 @@ def section(name: str, x: torch.Tensor) -> list[str]:
         if min(decibels) > VISIBLE:
             continue
         gap = ((a[i].int() - b[i].int()).abs() * GAIN).clamp(max=255).to(torch.uint8)
-        rows.append([a[i], b[i], gap, [draw.Note(kind, f"{decibels[i]:.1f} dB" if decibels[i] < FAR else "equal", tuple(cause.split(" ")))]])
+        heading = f"{kind}  {decibels[i]:.1f} dB" if decibels[i] < FAR else f"{kind}  equal"
+        rows.append([a[i], b[i], gap, [draw.Note(heading, cause)]])
     equal = [k for k in meant.types if not any(line.startswith(f"| {k} |") for line in lines)]
     sheet = draw.contact_sheet(rows, columns=("meant", "published", f"difference x {GAIN}", "cause"), widest=SIZE, notes_width=300)
     picture = HERE / "banks" / f"{name}.jpg"
