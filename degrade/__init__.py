@@ -12,7 +12,7 @@ from .distributions import Choice, HalfNormal, Levels, LogUniform, Normal, Unifo
 from .errors import unknown as _unknown
 from .labels import Labels
 from .loading import load
-from .op import Context, Frame, Op, Param, PointOp, Stroke, TwoStrokeOp
+from .op import CodecOp, Context, Frame, Op, Param, PointOp, Stroke, TwoStrokeOp
 from .ops import REGISTRY, register
 from .pipeline import Pipeline, apply
 from .program import Program
@@ -28,6 +28,7 @@ __all__ = [
     "REGISTRY",
     "STREAM",
     "Choice",
+    "CodecOp",
     "Compose",
     "Context",
     "Frame",

@@ -3,7 +3,8 @@
     y = degrade.functional.<op>(x, <parameters>, mask=None, seed=0, ids=None, backend="auto", check="first")
 
 x            b 3 h w or 3 h w, uint8 in 0…255 or float in 0…1
-parameters   floats for all images, or (b,) tensors on the host, one value per image; options as names
+parameters   floats for all images, or (b,) tensors on the host, one value per image; options as names. Those after the first have
+             an ordinary value if not given: the one, or the middle of what is drawn by default; 0 for an angle
 mask         b 1 h w in [0, 1], or None for the whole frame
 seed, ids    what noise is drawn from; ids default to 0…b−1
 check        "first" checks values of images on the CPU, "always" on any device, "never" none
@@ -106,7 +107,7 @@ def _make(op: type[Op]) -> Callable[..., torch.Tensor]:
     required = inspect.Parameter.empty
     kind = inspect.Parameter.KEYWORD_ONLY
     own = [
-        inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=required if i == 0 else _default(q))
+        inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=required if i == 0 else q.usual())
         for i, (n, q) in enumerate(op.parameters.items())
     ]
     common = {"mask": None, "seed": 0, "ids": None, "backend": "auto", "check": "first"}
@@ -127,11 +128,6 @@ def _make(op: type[Op]) -> Callable[..., torch.Tensor]:
     ranges = [f"    {n}: " + (" | ".join(q.choices) if q.choices else f"{q.low:g} to {q.high:g} {q.unit}") for n, q in op.parameters.items()]
     function.__doc__ = "\n".join([op.caption, "", *ranges, COMMON])
     return function
-
-
-def _default(param: Param) -> Any:
-    """The value of a further parameter that is not given: the first option, or the low end of its usual span."""
-    return param.default if param.choices else float(param.spread().bounds()[0])
 
 
 def __getattr__(name: str) -> Callable[..., torch.Tensor]:

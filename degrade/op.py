@@ -85,7 +85,16 @@ class Param:
         if self.choices is not None:
             return f"{', '.join(repr(c) for c in self.choices)}; by default {self.default!r}."
         low, high = self.spread().bounds()
-        return f"{self.low:g} to {self.high:g} {self.unit}{', whole' if self.integer else ''}; by default drawn from {low:g} to {high:g}."
+        ways = ", each way half of the time" if isinstance(self.harsh, tuple) and self.default is None else ""
+        return f"{self.low:g} to {self.high:g} {self.unit}{', whole' if self.integer else ''}; by default drawn from {low:g} to {high:g}{ways}."
+
+    def usual(self) -> Any:
+        """One ordinary value: what is drawn by default if that is one value, else its middle, and 0 for an angle that may be 0."""
+        if self.choices is not None:
+            return self.default
+        low, high = self.spread().bounds()
+        middle = 0.0 if self.unit == "degrees" and low <= 0.0 <= high else 0.5 * (low + high)
+        return float(np.floor(middle + 0.5)) if self.integer else float(middle)
 
     def spread(self) -> Any:
         """What is drawn when the user gives nothing."""
@@ -194,6 +203,9 @@ class Op:
                 raise TypeError(unknown(f"{type(self).__name__} parameter", name, [*names, "p", "severity", "level", "direction"]))
         if severity is not None and names[0] in given:
             raise TypeError(f"{type(self).__name__}: give {names[0]}= or severity=, not both.")
+        main = self.parameters[names[0]]
+        if severity is None and names[0] not in given and main.default is None and isinstance(main.harsh, tuple):
+            severity = (0.0, 1.0)  # each way half of the time, however far the one way goes beyond the other
         self.p = probability("p", p)
         self.values = {n: q.check(n, parse(n, given[n]) if n in given else q.spread(), levels=True) for n, q in self.parameters.items()}
         self.severity = None if severity is None else Param(0.0, 1.0).check("severity", parse("severity", severity))
@@ -334,6 +346,16 @@ class PointOp(Op):
 
     kind = "point"
     point: ClassVar[Any]
+
+
+class CodecOp(Op):
+    """An op that only a library on the host can do: a real codec.
+
+    It has a twin and no device functions, so a program that holds one runs on the torch backend, and on a GPU its images go
+    to the host and back. Its bits are those of the installed library.
+    """
+
+    kind = "codec"
 
 
 class TwoStrokeOp(Op):

@@ -1,6 +1,6 @@
 """Severity that means the same for every op: how far each one's parameter must go for a given visible change.
 
-The change is 1 − MS-SSIM on luma, the median over photographs. `perceptual.json` holds, for every op and direction, the change
+The change is 1 − MS-SSIM, the mean of red, green and blue, so that colour counts; of it the median over photographs. `perceptual.json` holds, for every op and direction, the change
 at severities from 0 to 1 with the op's other parameters at their defaults; `degrade calibrate` makes it.
 """
 
@@ -30,7 +30,7 @@ SMALLEST = 11 << len(WEIGHTS) - 1  # pixels a side for which the window fits int
 
 
 def ms_ssim_change(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """1 − MS-SSIM of the luma of two batches b 3 h w in 0…1, 176 pixels a side or more: (b,) in 0…1.
+    """1 − MS-SSIM, the mean of the three channels, of two batches b 3 h w in 0…1, 176 pixels a side or more: (b,) in 0…1.
 
     Gaussian window of 11 pixels, σ 1.5, without padding; constants .01² and .03²; five scales, halved by means of 2x2.
 
@@ -40,16 +40,15 @@ def ms_ssim_change(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """
     if min(x.shape[2:]) < SMALLEST:
         raise ValueError(f"images of {x.shape[2]}x{x.shape[3]} are too small for MS-SSIM; accepted: at least {SMALLEST} pixels a side.")
-    weights = x.new_tensor((0.299, 0.587, 0.114)).reshape(1, 3, 1, 1)
-    a, b = (x * weights).sum(1, keepdim=True).double(), (y * weights).sum(1, keepdim=True).double()
-    out = torch.ones(len(x), dtype=torch.float64)
+    a, b = x.reshape(-1, 1, *x.shape[2:]), y.reshape(-1, 1, *y.shape[2:])
+    out = torch.ones(len(a), device=x.device)
     for scale, weight in enumerate(WEIGHTS):
         if scale:
             a, b = functional.avg_pool2d(a, 2), functional.avg_pool2d(b, 2)
         luminance, structure = _ssim(a, b)
         value = structure * luminance if scale == len(WEIGHTS) - 1 else structure
         out *= value.mean((1, 2, 3)).clamp(min=0.0) ** weight
-    return 1.0 - out
+    return 1.0 - out.reshape(-1, 3).mean(1)
 
 
 def _ssim(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

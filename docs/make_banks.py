@@ -1,6 +1,6 @@
 """Write docs/banks.md and its pictures: what each bank means, what its published code does, and how far the two lie apart.
 
-    python docs/make_banks.py
+python docs/make_banks.py
 """
 
 from __future__ import annotations
@@ -60,7 +60,13 @@ def astronaut() -> Any:
 def section(name: str, x: torch.Tensor) -> list[str]:
     """A bank with two profiles: the table, and the pictures of the types that differ."""
     meant, published = (getattr(banks, name)(profile=profile) for profile in ("fixed", "faithful"))
-    lines = ["", f"## {name}", "", "| type | dB at level 1 | 2 | 3 | 4 | 5 | what the published code does |", "| --- | --: | --: | --: | --: | --: | --- |"]
+    lines = [
+        "",
+        f"## {name}",
+        "",
+        "| type | dB at level 1 | 2 | 3 | 4 | 5 | what the published code does |",
+        "| --- | --: | --: | --: | --: | --: | --- |",
+    ]
     rows: list[Any] = []
     for kind in meant.types:
         a, b = ([bank.single(kind, level)(x, ids=[0]) for level in range(1, 6)] for bank in (meant, published))
@@ -81,7 +87,14 @@ def section(name: str, x: torch.Tensor) -> list[str]:
     picture.parent.mkdir(exist_ok=True)
     image = Image.fromarray(sheet)
     image.resize((WIDTH, image.height * WIDTH // image.width), Image.Resampling.LANCZOS).save(picture, "JPEG", quality=85)
-    return [*lines, "", f"Equal in both profiles: {', '.join(equal)}." if equal else "No type is equal in both profiles.", "", f"![{name}](banks/{name}.jpg)", ""]
+    return [
+        *lines,
+        "",
+        f"Equal in both profiles: {', '.join(equal)}." if equal else "No type is equal in both profiles.",
+        "",
+        f"![{name}](banks/{name}.jpg)",
+        "",
+    ]
 
 
 def listing(name: str) -> list[str]:

@@ -104,7 +104,12 @@ if __name__ == "__main__":
     if wanted.startswith("bank:"):  # as a pipeline of this bank needs them, which has no masks
         lines = report(target, sorted(getattr(degrade.banks, wanted.removeprefix("bank:"))().ops), dtype, ())
     elif wanted.startswith("group:"):  # each op of a group by itself
-        lines = [line for op in degrade.REGISTRY.values() if op.group == wanted.removeprefix("group:") for line in report(target, [op.name], dtype)]
+        lines = [
+            line
+            for op in degrade.REGISTRY.values()
+            if op.kind != "codec" and op.group == wanted.removeprefix("group:")
+            for line in report(target, [op.name], dtype)
+        ]
     else:
         lines = report(target, wanted.split(","), dtype)
     for line in lines:

@@ -29,7 +29,8 @@ def check(rows, budget, record_property):
     for r in rows:
         who = r["ops"][0] if len(r["ops"]) == 1 else f"{len(r['ops'])} ops"
         record_property(
-            "summary", f"{who:28} {r['kernel']:7} {r['target']:7} {r['dtype']:8} {r['registers']:4} registers, {r['spills']} spills, {r['shared']} B shared"
+            "summary",
+            f"{who:28} {r['kernel']:7} {r['target']:7} {r['dtype']:8} {r['registers']:4} registers, {r['spills']} spills, {r['shared']} B shared",
         )
     for row in rows:
         assert row["spills"] == 0, row

@@ -212,3 +212,36 @@ def test_a_sheet_takes_images_masks_and_text():
     for value in (0, 7, 255):
         assert (sheet == value).all(2).any()
     assert ((sheet == (1, 2, 3)).all(2)).any()
+
+
+def test_gallery_draws_pictures_and_one_page(tmp_path, capsys):
+    pytest.importorskip("PIL")
+    pytest.importorskip("skimage")
+    out = tmp_path / "gallery"
+    assert main(["gallery", "--out", str(out), "--pattern", "mean_shift", "--size", "64", "--backend", "torch", "--device", "cpu"]) == 0
+    assert sorted(p.name for p in out.iterdir()) == ["index.html", "mean_shift.png"]
+    page = (out / "index.html").read_text()
+    assert page.count("data:image/webp;base64,") == 2 * 2 * 5 + 1  # two directions, whole and masked, five levels; the original
+    assert '"name": "MeanShift"' in page and 'src="http' not in page and "/*OPS*/" not in page
+
+
+def test_gallery_refuses_what_it_cannot_do(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["gallery", "--out", str(tmp_path / "file"), "--pattern", "jpeg"]) == 2
+    assert "is a file; accepted" in capsys.readouterr().err
+    assert main(["gallery", "--out", str(tmp_path / "new"), "--pattern", "jpg"]) == 2
+    assert "nearest: jpeg" in capsys.readouterr().err and not (tmp_path / "new").exists()
+
+
+def test_calibrate_writes_a_table(tmp_path, capsys):
+    import json
+
+    pytest.importorskip("skimage")
+    out = tmp_path / "table.json"
+    assert main(["calibrate", "--out", str(out), "--pattern", "darken", "--photographs", "1", "--size", "176"]) == 0
+    table = json.loads(out.read_text())
+    assert list(table["ops"]) == ["darken"] and table["ops"]["darken"]["up"][0] == 0 < table["ops"]["darken"]["up"][-1]
+    assert main(["calibrate", "--metric", "nowhere:nothing", "--out", str(out)]) == 2
+    assert "accepted: module:function" in capsys.readouterr().err
+    assert main(["calibrate", "--bank", "arnica"]) == 2
+    assert "did you mean 'arniqa'" in capsys.readouterr().err

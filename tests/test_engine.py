@@ -11,6 +11,7 @@ import degrade
 from degrade import Compose, Local, OneOf, Pipeline, SomeOf, masks
 from degrade.ops import REGISTRY
 
+DEVICE_OPS = {name: op for name, op in REGISTRY.items() if op.kind != "codec"}  # those that run on both backends
 DTYPES = (torch.uint8, torch.float16, torch.bfloat16, torch.float32)
 SIZES = ((1, 1), (7, 13), (33, 48))
 
@@ -41,7 +42,7 @@ def difference(a, b):
 
 def mixed(seed=3):
     """Every op, every mask family, chains, nesting, and chance."""
-    ops = [op() for op in REGISTRY.values()]
+    ops = [op() for op in DEVICE_OPS.values()]
     families = [f(area=(0.1, 0.6)) for n, f in masks.FAMILIES.items() if n != "from_tensor"]
     local = [Local(op, families[i % len(families)]) for i, op in enumerate(ops)]
     chain = Local(
@@ -83,7 +84,7 @@ def test_twin_alone_equals_batch_per_op(name, dtype):
     ],
     ids=str,
 )
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", DEVICE_OPS)
 def test_device_equals_twin(name, dtype, size, masked, device):
     """Every op at random parameters under a mask, or at full severity over the whole frame."""
     op = REGISTRY[name]
@@ -150,11 +151,14 @@ def test_untouched_outside_the_mask_and_exact_inside(backend, dtype, device):
     mask = torch.zeros(2, 1, 18, 34)
     mask[0, :, 4:12, 3:20] = 1.0
     mask[1, :, :, 30:] = 0.5
-    for i, (name, op) in enumerate(REGISTRY.items()):
+    for i, (name, op) in enumerate(DEVICE_OPS.items()):
         if backend == "triton" and DTYPES[i % 4] != dtype:
             continue  # interpreted, each op in one of the dtypes
         theta = {n: q.at(np.float64(0.7), np.bool_(True)) if q.choices is None else q.choices[0] for n, q in op.parameters.items()}
-        theta = {n: float(np.clip(np.round(v) if q.integer else v, q.low, q.high)) if q.choices is None else v for (n, v), q in zip(theta.items(), op.parameters.values())}
+        theta = {
+            n: float(np.clip(np.round(v) if q.integer else v, q.low, q.high)) if q.choices is None else v
+            for (n, v), q in zip(theta.items(), op.parameters.values())
+        }
         call = getattr(degrade.functional, name)
         y = call(x, **theta, mask=mask, backend=backend)
         whole = call(x, **theta, backend=backend)
@@ -292,3 +296,16 @@ def test_explicit_triton_is_met_or_refused():
         degrade.apply(program, x, backend="triton")
     degrade.apply(program, x, backend="auto").sum().backward()
     assert torch.equal(x.grad, torch.ones_like(x))
+
+
+@pytest.mark.device
+def test_a_codec_runs_on_the_host(device):
+    """The program goes to the torch backend, and says why; an explicit request for the other is refused."""
+    x = photo(1, 19, 35).to(device)
+    program = Pipeline(OneOf(degrade.Codec(20), degrade.GaussianBlur(1.0)), seed=1).sample(range(8), (19, 35))
+    takes = program.code[:, 0] == program.ops.index("codec")
+    coded, blurred = program[takes.argmax()], program[takes.argmin()]
+    assert not torch.equal(degrade.apply(coded, x), x)
+    with pytest.raises(RuntimeError, match="codec runs on the host alone"):
+        degrade.apply(coded, x, backend="triton")
+    assert torch.equal(degrade.apply(blurred, x, backend="triton"), degrade.apply(blurred, x, backend="torch")) or device == "cuda"

@@ -20,7 +20,7 @@ from degrade.ops import REGISTRY
 
 # No parameter of these leaves every image as it is.
 CHANGES_AT_NEUTRAL = (
-    "jpeg", "jpeg2000", "contrast_sigmoid", "colour_diffusion",
+    "jpeg", "jpeg2000", "codec", "contrast_sigmoid", "colour_diffusion",
     "palette", "dct_drop", "histogram_quantization", "otsu_quantization", "uniform_quantization",
 )  # fmt: skip
 SIZES = ((1, 1), (1, 9), (7, 13), (33, 48), (97, 101))
@@ -233,7 +233,9 @@ def test_every_op_says_what_it_is():
         first, *others = op.parameters.values()
         assert first.unit and first.low <= first.neutral <= first.high
         for parameter in others:
-            assert parameter.choices or (parameter.unit and parameter.low <= parameter.spread().bounds()[0] <= parameter.spread().bounds()[1] <= parameter.high)
+            assert parameter.choices or (
+                parameter.unit and parameter.low <= parameter.spread().bounds()[0] <= parameter.spread().bounds()[1] <= parameter.high
+            )
 
 
 def test_a_new_op_joins_by_registering():

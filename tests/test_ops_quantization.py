@@ -351,3 +351,24 @@ def test_palette_of_few_colours_is_the_image(dither):
 def palette_of(y):
     """The colours of a result: (3, count)."""
     return np.unique(bytes_of(y).reshape(3, -1), axis=1)
+
+
+@pytest.mark.parametrize("form, option", [("webp", "IMWRITE_WEBP_QUALITY"), ("avif", "IMWRITE_AVIF_QUALITY")])
+def test_codec_is_the_file_of_that_quality(form, option):
+    """Against Pillow's reading of the same file, and of the two qualities the lower is worse."""
+    import io
+
+    import cv2
+    from PIL import Image, features
+
+    if form == "avif" and not features.check("avif"):
+        pytest.skip("this Pillow reads no AVIF")
+    x = torch.from_numpy(skimage.data.astronaut()[60:93, 170:218].transpose(2, 0, 1).copy())[None]
+    errors = []
+    for quality in (80, 10):
+        file = cv2.imencode(f".{form}", x[0].permute(1, 2, 0).flip(2).contiguous().numpy(), [getattr(cv2, option), quality])[1]
+        want = np.asarray(Image.open(io.BytesIO(file.tobytes())).convert("RGB")).transpose(2, 0, 1)
+        got = F.codec(x, quality=quality, format=form)[0]
+        assert np.abs(got.numpy().astype(int) - want).max() <= 2  # the decoders' own rounding
+        errors.append(float((got.int() - x[0].int()).abs().float().mean()))
+    assert errors[0] < errors[1]

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from test_engine import mixed
+from test_engine import DEVICE_OPS, mixed
 
 import degrade
 from degrade import Compose, Local, OneOf, Pipeline, SomeOf, masks
@@ -37,7 +37,7 @@ def two_stroke(program):
 @pytest.mark.parametrize("seed", range(3))
 def test_launches_are_twice_the_deepest_chain_plus_one(seed):
     """With ops of one pass each, whatever the mixture."""
-    simple = [op() for op in REGISTRY.values() if not getattr(op, "several", False)]
+    simple = [op() for op in DEVICE_OPS.values() if not getattr(op, "several", False)]
     program = Pipeline(SomeOf(*simple, n=(1, 4)), seed=seed).sample(range(40), (33, 48))
     plan = make_plan(program, program.numbers)
     depth = two_stroke(program).sum(1).max()
@@ -74,7 +74,7 @@ def test_point_ops_take_one_launch():
 
 
 def test_tiles_cover_their_rectangles_once():
-    _, plan = planned(Local(OneOf(*(op() for op in REGISTRY.values())), masks.Ellipse()), size=(225, 223))
+    _, plan = planned(Local(OneOf(*(op() for op in DEVICE_OPS.values())), masks.Ellipse()), size=(225, 223))
     for launch in plan.launches:
         work, tiles = items(plan, launch)
         assert (np.diff(tiles) >= 0).all()

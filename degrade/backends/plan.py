@@ -86,7 +86,8 @@ class _Planner:
         self.points = tuple(c for c in classes if issubclass(c, PointOp))
         self.strokes = tuple(c for c in classes if issubclass(c, TwoStrokeOp))
         self.ops = (*self.points, *self.strokes)
-        to_code = np.asarray([self.ops.index(c) for c in classes] + [-1])  # type: ignore[arg-type]
+        # The vocabulary may hold a codec that no sample takes.
+        to_code = np.asarray([self.ops.index(c) if c in self.ops else -1 for c in classes] + [-1])  # type: ignore[arg-type]
         self.code = np.where(program.identity(), -1, to_code[program.code])
         self.settles = tuple(dict.fromkeys(op.settle for op in self.strokes))  # what several ops share is built once
         shared = [op for op in self.strokes if not op.several]

@@ -74,7 +74,9 @@ def types(profile: str) -> tuple[Type, ...]:
             {"amount": Levels(1, 2, 3, 6, 12), "scale": "0..255"}, op=find("laplacian_sharpen"), conformance="reconstruction",
         ),
     }  # fmt: skip
-    return tuple(replace(t, after=after, note=f"{t.note}; truncated to 8 bits" if t.note else "truncated to 8 bits") for t in with_faults(meant(), faults))
+    return tuple(
+        replace(t, after=after, note=f"{t.note}; truncated to 8 bits" if t.note else "truncated to 8 bits") for t in with_faults(meant(), faults)
+    )
 
 
 def reiqa(profile: str = "fixed", severity: str = "published", reference_size: int | None = None, **options: Any) -> Bank:

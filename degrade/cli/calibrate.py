@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from degrade.banks.base import Bank
     from degrade.perceptual import Metric
 
+WITH_LEVELS = ("arniqa", "imagenet_c", "kadid10k", "reiqa", "shamisa", "tid2013", "xdistortion")
+
 
 def run(
     bank: Annotated[str, typer.Option(help="Print the spread of this bank's types, level by level, published and perceptual; write nothing.")] = "",
@@ -47,7 +49,7 @@ def load_metric(text: str) -> tuple[Metric, str]:
     from degrade.perceptual import ms_ssim_change
 
     if not text:
-        return ms_ssim_change, "1 - MS-SSIM of luma"
+        return ms_ssim_change, "1 - MS-SSIM"
     module, _, function = text.partition(":")
     try:
         return getattr(importlib.import_module(module), function), text
@@ -77,7 +79,10 @@ def show_spread(name: str, images: torch.Tensor, metric: Metric) -> None:
     from rich.table import Table
 
     from degrade import banks
+    from degrade.errors import unknown
 
+    if name not in WITH_LEVELS:
+        raise ValueError(unknown("--bank", name, WITH_LEVELS))
     make = getattr(banks, name)
     console = Console(highlight=False)
     for severity in ("published", "perceptual"):

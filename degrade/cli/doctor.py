@@ -212,7 +212,9 @@ def _jpeg(codec: Callable[[Any, int, str], Any]) -> list[str]:
         theta = np.zeros((len(x), MAX_PARAMETERS), dtype=np.float32)
         theta[:, 0], theta[:, 1] = (10, 50, 92), modes.index(mode)
         values = tuple(torch.from_numpy(theta[:, i].copy())[:, None, None, None] for i in range(MAX_PARAMETERS))
-        canvas = op.twin(to_canvas(x), values, Context(None, torch.from_numpy(op.tables(theta, op.frame(0, np.arange(len(x)), 0, *x.shape[2:]))), round_fixed))
+        canvas = op.twin(
+            to_canvas(x), values, Context(None, torch.from_numpy(op.tables(theta, op.frame(0, np.arange(len(x)), 0, *x.shape[2:]))), round_fixed)
+        )
         y = from_canvas(round_fixed(canvas), x)
         for i in range(len(x)):
             expected = codec(np.ascontiguousarray(x[i].permute(1, 2, 0).numpy()), int(theta[i, 0]), mode)

@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 
 from degrade.errors import unknown
-from degrade.op import Op, PointOp, TwoStrokeOp
+from degrade.op import CodecOp, Op, PointOp, TwoStrokeOp
 
 REGISTRY: dict[str, type[Op]] = {}
 
@@ -17,10 +17,10 @@ def register(op: type[Op]) -> type[Op]:
     Raises:
         TypeError: if it is not a complete op. ValueError: if its name is taken.
     """
-    needed = {PointOp: ("twin", "point"), TwoStrokeOp: ("twin", "strokes")}
+    needed = {PointOp: ("twin", "point"), TwoStrokeOp: ("twin", "strokes"), CodecOp: ("twin",)}
     kind = next((k for k in needed if isinstance(op, type) and issubclass(op, k)), None)
     if kind is None or not getattr(op, "parameters", None):
-        raise TypeError(f"op={op!r} is not a degradation; accepted: a subclass of PointOp or TwoStrokeOp with at least one Param.")
+        raise TypeError(f"op={op!r} is not a degradation; accepted: a subclass of PointOp, TwoStrokeOp or CodecOp with at least one Param.")
     missing = [name for name in needed[kind] if not getattr(op, name, None)]
     if missing:
         raise TypeError(f"op {op.__name__} in {op.__module__} lacks {', '.join(missing)}.")

@@ -21,7 +21,7 @@ class AnisotropicGaussianBlur(Window, TwoStrokeOp):
     sigma_x = Param(0.0, 16.0, neutral=0.0, harsh=3.0, unit="px")
     sigma_y = Param(0.0, 16.0, neutral=0.0, harsh=3.0, unit="px", default=(0.2, 3.0))
     angle = Param(-360.0, 360.0, unit="degrees", default=(0.0, 180.0))
-    size = Param(3, 31, neutral=3, harsh=31, unit="px", default=13, integer=True)
+    size = Param(3, 65, neutral=3, harsh=31, unit="px", default=13, integer=True)
     isotropic = Param(choices=("off", "on"), default="off")
 
     @classmethod

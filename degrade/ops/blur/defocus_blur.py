@@ -20,7 +20,7 @@ class DefocusBlur(Window, TwoStrokeOp):
     """Convolve with an aliased disk of `radius` pixels, smoothed."""
 
     radius = Param(0.0, 24.0, neutral=0.0, harsh=10.0, unit="px")  # type: ignore[assignment]
-    smoothing = Param(0.0, 1.0, neutral=0.0, harsh=1.0, unit="px", default=0.5)
+    smoothing = Param(0.0, 4.0, neutral=0.0, harsh=1.0, unit="px", default=0.5)
 
     @classmethod
     def extent(cls, theta: Array) -> Array:

@@ -11,7 +11,8 @@ import numpy as np
 from degrade.distributions import Array
 from degrade.op import Frame, Param, TwoStrokeOp
 
-from ._taps import Listed, packed
+from ._taps import Listed
+from ._trail import trail
 
 
 class DirectionalBlur(Listed, TwoStrokeOp):
@@ -27,13 +28,6 @@ class DirectionalBlur(Listed, TwoStrokeOp):
 
     @classmethod
     def tables(cls, theta: Array, frame: Frame) -> Array:
-        extent, sigma, angle = cls.extent(theta)[:, None], theta[:, 1:2].astype(np.float64), np.deg2rad(theta[:, 2:3].astype(np.float64))
+        extent, sigma = cls.extent(theta)[:, None], theta[:, 1:2].astype(np.float64)
         i = np.arange(extent.max(initial=0) + 1)
-        dy, dx = np.ceil(-i * np.sin(angle) - 0.5), np.ceil(i * np.cos(angle) - 0.5)
-        weight = np.where(i <= extent, np.exp(-0.5 * (i / sigma) ** 2), 0.0)
-        # Two neighbours of the trail, but never three, may round to one pixel: the first takes both weights.
-        twice = np.zeros(dy.shape, dtype=bool)
-        twice[:, 1:] = (dy[:, 1:] == dy[:, :-1]) & (dx[:, 1:] == dx[:, :-1])
-        second = np.where(twice, weight, 0.0)
-        weight[:, :-1] += second[:, 1:]
-        return packed(dy, dx, np.where(twice, 0.0, weight))
+        return trail(np.where(i <= extent, np.exp(-0.5 * (i / sigma) ** 2), 0.0), theta[:, 2].astype(np.float64))

@@ -21,8 +21,8 @@ class GeneralizedGaussianBlur(Window, TwoStrokeOp):
     sigma_x = Param(0.0, 16.0, neutral=0.0, harsh=3.0, unit="px")
     sigma_y = Param(0.0, 16.0, neutral=0.0, harsh=3.0, unit="px", default=(0.2, 3.0))
     angle = Param(-360.0, 360.0, unit="degrees", default=(0.0, 180.0))
-    beta = Param(0.25, 8.0, neutral=1.0, harsh=4.0, unit="power", default=(0.5, 4.0))
-    size = Param(3, 31, neutral=3, harsh=31, unit="px", default=13, integer=True)
+    beta = Param(0.25, 8.0, neutral=1.0, harsh=4.0, unit="(exponent)", default=(0.5, 4.0))
+    size = Param(3, 65, neutral=3, harsh=31, unit="px", default=13, integer=True)
     isotropic = Param(choices=("off", "on"), default="off")
 
     @classmethod

@@ -18,7 +18,7 @@ class LensMaskBlur(TwoStrokeOp):
     """Blur by `sigma` outside the middle; the sharp part shrinks with `gamma`."""
 
     sigma = Param(0.0, 32.0, neutral=0.0, harsh=10.0, unit="px")
-    gamma = Param(0.1, 10.0, neutral=0.1, harsh=10.0, unit="as an exponent", default=(2.0, 5.0))
+    gamma = Param(0.1, 10.0, neutral=0.1, harsh=10.0, unit="(exponent)", default=(2.0, 5.0))
     tolerance = 3e-6
 
     @classmethod

@@ -19,7 +19,7 @@ class SincFilter(Window, TwoStrokeOp):
     """Remove the frequencies beyond `cutoff`, with the ringing of a sharp cut."""
 
     cutoff = Param(0.1, math.pi, neutral=math.pi, harsh=math.pi / 5, unit="radians per px")
-    size = Param(3, 31, neutral=3, harsh=31, unit="px", default=13, integer=True)
+    size = Param(3, 65, neutral=3, harsh=31, unit="px", default=13, integer=True)
 
     @classmethod
     def extent(cls, theta: Array) -> Array:

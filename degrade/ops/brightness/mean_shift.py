@@ -21,13 +21,13 @@ class MeanShift(PointOp):
     @staticmethod
     def twin(x, theta: Theta, context: Context):
         amount, space = theta[0], theta[1]
-        out = x + amount
-        if (space == 1.0).any():
+        out, gpu = x + amount, x.device.type != "cpu"  # to ask a GPU would wait for it
+        if gpu or (space == 1.0).any():
             value = x.amax(1, keepdim=True)
             shifted = (value + amount).clamp(0.0, 1.0)
             scaled = x * (shifted / torch.where(value > 0.0, value, 1.0))
             out = torch.where(space == 1.0, torch.where(value > 0.0, scaled, shifted), out)
-        if (space == 2.0).any():
+        if gpu or (space == 2.0).any():
             lightness, a, b = lab_from_rgb(*x.split(1, 1))
             out = torch.where(space == 2.0, torch.cat(rgb_from_lab((lightness + amount * 100.0).clamp(0.0, 100.0), a, b), 1), out)
         return out

@@ -65,7 +65,9 @@ class ColourShift(TwoStrokeOp):
         border = torch.where(variant == ARNIQA, 0.5, 1.0)
         light = grey(*x.unbind(1))[:, None]
         down, right = _slope(light, 2, border), _slope(light, 3, border)
-        edges = context.round(sqrt(down * down + right * right) * 0.70710678)
+        square = down * down + right * right
+        some = square > 0.0  # where there is none, the root has no derivative
+        edges = context.round(torch.where(some, sqrt(torch.where(some, square, 1.0)), 0.0) * 0.70710678)
         edges = context.round(along(context.round(along(edges, taps, 3)), taps, 2))
         fine = torch.floor(edges.detach() * FINE + 0.5)
         low, high = fine.amin((1, 2, 3), keepdim=True), fine.amax((1, 2, 3), keepdim=True)

@@ -1,7 +1,7 @@
 """Hue rotation: add an angle to the hue of HSV, keep saturation and value.
 
-angle is in degrees; 120, where severity 1 lies, turns red into green. Each channel is V − C · min(max(min(k, 4 − k), 0), 1), with C = V − min and
-k = (n + hue / 60°) mod 6 for n = 5, 3, 1. Source: the HSV hexagon of A. R. Smith, 1978.
+angle is in degrees; 120, where severity 1 lies, turns red into green. Each channel is V − C · min(max(min(k, 4 − k), 0), 1), with
+C = V − min and k = (n + hue / 60°) mod 6 for n = 5, 3, 1. Source: the HSV hexagon of A. R. Smith, 1978.
 """
 
 import torch

@@ -21,7 +21,7 @@ Source: ITU-T T.800; KADIS-700k (ratios 16 32 45 120 400, "9/7"), ARNIQA (16 32 
 import numpy as np
 import torch
 
-from degrade.distributions import Array
+from degrade.distributions import Array, LogUniform
 from degrade.kernels.codec import from_byte, from_byte_twin, to_byte_twin
 from degrade.kernels.fetch import fetch
 from degrade.kernels.lang import jit, tl
@@ -52,7 +52,7 @@ LEAST_BITS = 240.0  # however large the ratio
 class Jpeg2000(TwoStrokeOp):
     """Compress and decompress as a JPEG 2000 file of this ratio or PSNR."""
 
-    ratio = Param(1.0, 1200.0, neutral=1.0, harsh=400.0, unit="× compression")
+    ratio = Param(1.0, 1200.0, neutral=1.0, harsh=400.0, unit="× compression", default=LogUniform(4.0, 400.0))
     psnr = Param(10.0, 60.0, neutral=60.0, harsh=20.0, unit="dB", default=27.0)
     target = Param(choices=("ratio", "psnr"), default="ratio")
     wavelet = Param(choices=("9/7", "5/3"), default="9/7")
@@ -91,11 +91,11 @@ class Jpeg2000(TwoStrokeOp):
     @classmethod
     def schedule(cls, theta: Array, frame: Frame) -> Array:
         """Convert, two passes per level, count, solve, quantise, two passes per level."""
-        levels = 2 * _levels(theta, frame)[:, None]
-        stage = np.arange(4 * levels.max(initial=0) // 2 + 4)[None]
-        then = stage - levels
+        passes = 2 * _levels(theta, frame)[:, None]  # each way
+        stage = np.arange(2 * passes.max(initial=0) + 4)[None]
+        then = stage - passes
         stroke = np.where(stage == 0, 0, np.where(then <= 0, 1, np.where(then <= 3, then + 1, 5)))
-        return np.where(then < levels + 4, stroke, -1)
+        return np.where(then < passes + 4, stroke, -1)
 
     @staticmethod
     def twin(x, theta: Theta, context: Context):

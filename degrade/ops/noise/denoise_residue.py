@@ -48,11 +48,11 @@ class DenoiseResidue(TwoStrokeOp):
     @staticmethod
     def twin(x, theta: Theta, context: Context):
         noisy = context.round(x + theta[0] * torch.stack(noise.normal3(context.rng.uniform4()), 1))
-        bilateral = theta[1] == BILATERAL
+        bilateral, gpu = theta[1] == BILATERAL, x.device.type != "cpu"  # to ask a GPU would wait for it
         out = noisy
-        if not bilateral.all():
+        if gpu or not bilateral.all():
             out = _linear(context.round(_linear(noisy, context.table, 3)), context.table, 2)
-        if bilateral.any():
+        if gpu or bilateral.any():
             out = torch.where(bilateral, _bilateral(context.round(_bilateral(noisy, context.table, 3)), context.table, 2), out)
         return out
 

@@ -2,8 +2,8 @@
 
 m is the least of v / (v + half²) over a pixel and its eight neighbours, and v the variance of grey (.2989, .587, .114) in the
 3 × 3 window about each of them; the border repeats the edge pixel. Flat areas stay clean, a texture of deviation `half` gets
-half of std, and a thin edge between flat areas, which hides nothing, gets none. Source: TID2013 type 4, whose generator is
-not published: the formula is ours.
+half of std, and a thin edge between flat areas, which hides nothing, gets none. The generator of TID2013 is not published; this
+formula stands for it. Source: TID2013 type 4.
 """
 
 import numpy as np

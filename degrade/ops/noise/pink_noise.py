@@ -45,7 +45,7 @@ class PinkNoise(PointOp):
     """Add noise of standard deviation `std` whose power density falls as 1 / f^`exponent`."""
 
     std = Param(0.0, 1.0, neutral=0.0, harsh=0.25, unit="of full range")
-    exponent = Param(0.0, 2.0, default=1.0, unit="of frequency")
+    exponent = Param(0.0, 2.0, default=1.0, unit="(exponent)")
     colour = Param(choices=("colour", "grey"), default="colour")
     tolerance = 5e-6
     uniforms = 16

@@ -1,6 +1,6 @@
 """Unsharp mask: x + amount · (x − Gauss(x)), on L of CIELAB or on each channel, then clip.
 
-The blur has `size` taps per axis and repeats the border pixel; an even size counts as the odd one below it. With a threshold the
+The blur has `size` taps per axis and repeats the border pixel; an even size counts as the next odd one. With a threshold the
 difference d counts by clamp(|d| / threshold − 0.5, 0, 1), a ramp about the threshold; Real-ESRGAN blurs a mask of |d| above it
 instead. d is on the 0..1 scale (L / 100 in "lab"). Between its passes L is kept over a span of 100, in the working precision.
 With order "bgr" red and blue change places before the conversion to CIELAB and again after it.
@@ -24,7 +24,7 @@ class UnsharpMask(TwoStrokeOp):
 
     amount = Param(0.0, 16.0, neutral=0.0, harsh=12.0, unit="× difference")
     sigma = Param(0.1, 32.0, neutral=3.0, harsh=6.0, unit="px", default=3.0)
-    size = Param(1, 129, neutral=13, harsh=51, unit="taps", default=13, integer=True)
+    size = Param(1, 129, neutral=13, harsh=51, unit="px", default=13, integer=True)
     space = Param(choices=("lab", "rgb"), default="lab")
     order = Param(choices=("rgb", "bgr"), default="rgb")
     threshold = Param(0.0, 1.0, neutral=0.0, harsh=0.1, unit="of full range", default=0.0)
@@ -32,7 +32,7 @@ class UnsharpMask(TwoStrokeOp):
 
     @classmethod
     def radius(cls, theta: Array) -> Array:
-        return (np.maximum(theta[:, 2], 1).astype(np.int64) - 1) // 2
+        return theta[:, 2].astype(np.int64) // 2
 
     @classmethod
     def tables(cls, theta: Array, frame: Frame) -> Array:
@@ -49,9 +49,9 @@ class UnsharpMask(TwoStrokeOp):
     @staticmethod
     def twin(x, theta: Theta, context: Context):
         on_lightness = theta[3] == 0.0
-        if bool(on_lightness.all()):
+        if x.device.type == "cpu" and on_lightness.all():  # to ask a GPU would wait for it
             return _on_lightness(x, theta, context)
-        if not bool(on_lightness.any()):
+        if x.device.type == "cpu" and not on_lightness.any():
             return _sharper(x, x, theta[0], context)
         return torch.where(on_lightness, _on_lightness(x, theta, context), _sharper(x, x, theta[0], context))
 

@@ -1,6 +1,7 @@
 """Colour blocks: `count` squares of `size` pixels, each of one uniformly random colour, at random places inside the frame.
 
-Earlier blocks lie on top, so that more of them change more pixels; in a smaller frame a block fills it along that axis. Source: KADID-10k type 23.
+Earlier blocks lie on top, so that more of them change more pixels; in a smaller frame a block fills it along that axis.
+Source: KADID-10k type 23.
 """
 
 import numpy as np

@@ -31,6 +31,10 @@ class Frost(PointOp):
     tolerance = 1e-5
 
     @classmethod
+    def identity(cls, theta: Array) -> Array:
+        return (theta[:, 0] == 0.0) & (theta[:, 1] == 1.0)
+
+    @classmethod
     def tables(cls, theta: Array, frame: Frame) -> Array:
         """For each lattice the points per pixel, and where pixel 0 lies down and across; the frame's size, and 2 / its shorter side."""
         height, width = frame.height, frame.width

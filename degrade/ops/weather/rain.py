@@ -14,9 +14,9 @@ from degrade.distributions import Array
 from degrade.kernels.fetch import fetch_plane
 from degrade.kernels.lang import jit, tl
 from degrade.op import Context, Frame, Param, Stroke, Theta, TwoStrokeOp
+from degrade.ops.blur._trail import device_smear, smear, trail
 
 from ._nodes import between, device_between, device_uniform_node, points_within, uniform_nodes
-from ._trail import device_smear, smear, trail
 
 
 class Rain(TwoStrokeOp):

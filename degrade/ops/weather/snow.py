@@ -14,9 +14,9 @@ from degrade.kernels.colour import device_ycbcr_from_rgb, ycbcr_from_rgb
 from degrade.kernels.fetch import fetch_plane
 from degrade.kernels.lang import jit, tl
 from degrade.op import Context, Frame, Param, Stroke, Theta, TwoStrokeOp
+from degrade.ops.blur._trail import device_smear, smear, trail
 
 from ._nodes import between, device_between, device_normal_node, normal_nodes, points_within
-from ._trail import device_smear, smear, trail
 
 
 class Snow(TwoStrokeOp):

@@ -1,4 +1,4 @@
-"""Falling things smear along a straight trail of whole pixels: its taps, and the layer read along them.
+"""Smearing along a straight trail of whole pixels: its taps, and a layer read along them.
 
 Pixel i of a trail is read i pixels away at `angle`, in degrees anticlockwise from the x axis with y pointing up, rounded to
 whole pixels with halves down. Beyond the frame the border pixel repeats.
@@ -11,7 +11,8 @@ from degrade.distributions import Array
 from degrade.kernels.fetch import fetch_plane
 from degrade.kernels.lang import jit, tl
 from degrade.op import Context, Theta
-from degrade.ops.blur._taps import Listed, packed
+
+from ._taps import Listed, packed
 
 
 def trail(weight: Array, angle: Array) -> Array:
