@@ -33,11 +33,13 @@ def main():
     triton.runtime.driver.set_active(Card())
     launches = {"reach": 0, "settle": 0}
     built = {"reach": set(), "settle": set()}
+    reaches = set()  # an op of several passes has a reach kernel of its own
     real = JITFunction.run
 
     def build_only(self, *args, grid, warmup, **kwargs):
         kernel = real(self, *args, grid=grid, warmup=True, **kwargs)
         launches[self.fn.__name__] += 1
+        reaches.update([kwargs["REACH"]] if "REACH" in kwargs else [])
         built[self.fn.__name__].add(kernel.hash)
         return kernel
 
@@ -50,7 +52,7 @@ def main():
         engine.execute(pipe.sample([7 * seed + i for i in range(b)], (h, w), view=seed), x)
     program = Pipeline(degrade.MeanShift(0.1)).sample([0], (32, 32))
     engine.execute(program, torch.zeros(1, 3, 32, 32, dtype=torch.uint8).to(memory_format=torch.channels_last))
-    print(json.dumps({"launches": launches, "built": {k: len(v) for k, v in built.items()}}))
+    print(json.dumps({"launches": launches, "built": {k: len(v) for k, v in built.items()}, "reaches": len(reaches)}))
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ class Jitter(TwoStrokeOp):
     interpolation = Param(choices=("bicubic", "bilinear"), default="bicubic")
     drift = Param(choices=("none", "arniqa"), default="none")
     tolerance = 5e-6
+    registers = 144
     uniforms = 2 * ITERATIONS
 
     @classmethod
