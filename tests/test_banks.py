@@ -610,3 +610,12 @@ def test_a_bank_degrades_a_batch_as_its_samples_alone(name):
     y = bank(x, ids=range(6))
     for i in range(6):
         assert torch.equal(bank(x[i : i + 1], ids=[i])[0], y[i])
+
+
+@pytest.mark.parametrize("name", ["arniqa", "shamisa"])
+def test_a_number_of_groups_out_of_range_is_named(name):
+    make = getattr(degrade.banks, name)
+    for wrong in (0, 8, 2.5):
+        with pytest.raises(ValueError, match=r"max_distortions=.* accepted: whole numbers from 1 to 7"):
+            make(max_distortions=wrong)
+    assert ((make(max_distortions=1).sample(range(50), (8, 8)).code >= 0).sum(1) <= 1).all()

@@ -9,7 +9,7 @@ from degrade.distributions import Choice, Levels
 from degrade.ops import find
 from degrade.recipe import OneOf, SomeOf
 
-from .base import Bank, Fault, Type, by_severity, check_profile, kadis_scale, roots, with_faults
+from .base import Bank, Fault, Type, by_severity, check_profile, kadis_scale, roots, up_to, with_faults
 
 CITATION = """@inproceedings{arniqa,
   author    = {Lorenzo Agnolucci and Leonardo Galteri and Marco Bertini and Alberto Del Bimbo},
@@ -115,5 +115,5 @@ def arniqa(profile: str = "fixed", max_distortions: int = 4, severity: str = "pu
     """
     all_types = by_severity(types(profile), severity)
     groups = [OneOf(*(t.at(LEVEL) for t in all_types if t.group == group)) for group in GROUPS]
-    recipe = SomeOf(*groups, n=(1, max_distortions) if max_distortions != 1 else 1, p=1.0 - PRISTINE)
+    recipe = SomeOf(*groups, n=up_to(max_distortions, groups), p=1.0 - PRISTINE)
     return Bank("arniqa", all_types, recipe, CITATION, reference_size, **options)

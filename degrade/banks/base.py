@@ -174,6 +174,13 @@ def _perceptual(t: Type) -> Type:
     return replace(t, arguments={**t.arguments, first: perceptual.levels(t.op, given)}, conformance="reconstruction", note="perceptual levels")
 
 
+def up_to(most: int, groups: Sequence[Node]) -> tuple[int, int]:
+    """1 to `most` of the groups, as `SomeOf` takes it."""
+    if not isinstance(most, int) or isinstance(most, bool) or not 1 <= most <= len(groups):
+        raise ValueError(f"max_distortions={most!r} is out of range; accepted: whole numbers from 1 to {len(groups)}, the number of groups.")
+    return 1, most
+
+
 def check_profile(profile: str) -> str:
     """The profile, if there is one of this name."""
     if profile not in PROFILES:

@@ -11,7 +11,7 @@ from degrade.recipe import OneOf, SomeOf
 
 from .arniqa import GROUPS
 from .arniqa import types as arniqa_types
-from .base import Bank, Type, by_severity, check_profile
+from .base import Bank, Type, by_severity, check_profile, up_to
 
 CITATION = """@article{shamisa,
   title   = {{SHAMISA}: SHAped Modeling of Implicit Structural Associations for Self-supervised No-Reference Image Quality Assessment},
@@ -75,5 +75,5 @@ def shamisa(
         raise ValueError(unknown("severities", severities, SEVERITIES))
     all_types = by_severity(types(profile), severity)
     groups = [OneOf(*(t.at(SEVERITIES[severities]) for t in all_types if t.group == group)) for group in GROUPS]
-    recipe = SomeOf(*groups, n=(1, max_distortions) if max_distortions != 1 else 1)
+    recipe = SomeOf(*groups, n=up_to(max_distortions, groups))
     return Bank("shamisa", all_types, recipe, CITATION, reference_size, **options)
