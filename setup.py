@@ -18,11 +18,13 @@ CORE = [
     # Not pinned: torch's CUDA builds pin the version they were built with. Without it the torch twins do everything.
     'triton>=3.5; platform_system == "Linux"',
 ]
+CPU = ['llvmlite>=0.45; platform_system == "Linux"']  # builds the kernels for the processor; without it the twins run there
 DEMO = [
     "pillow>=10.1",  # drawing; from 10.1 its own font scales
     "scikit-image>=0.22",  # photographs that lie inside its wheel
 ]
 TEST = [
+    *CPU,
     *DEMO,
     "hypothesis>=6.100",
     "psutil>=5.9",  # memory held by workers
@@ -30,7 +32,7 @@ TEST = [
     "pytest-xdist>=3.5",
     "scipy>=1.11",  # statistics and reference filters
 ]
-BENCH = [*DEMO, "matplotlib>=3.8", "psutil>=5.9"]
+BENCH = [*CPU, *DEMO, "matplotlib>=3.8", "psutil>=5.9"]
 DEV = [*TEST, "mypy>=1.15", "ruff>=0.9", "types-PyYAML", "types-psutil"]
 
 setup(
@@ -57,7 +59,7 @@ setup(
     package_dir={"degrade.kernels": "kernels"},
     package_data={"degrade": ["py.typed", "*.json"], "degrade.cli": ["*.html"]},
     install_requires=CORE,
-    extras_require={"demo": DEMO, "test": TEST, "bench": BENCH, "dev": DEV},
+    extras_require={"cpu": CPU, "demo": DEMO, "test": TEST, "bench": BENCH, "dev": DEV},
     entry_points={"console_scripts": ["degrade = degrade.cli:main"]},
     zip_safe=False,
 )

@@ -1,4 +1,4 @@
-"""Where a program runs: the torch twin everywhere, Triton's two-stroke engine on CUDA and ROCm."""
+"""Where a program runs: the torch twins everywhere; the two-stroke engine's Triton kernels on CUDA, ROCm, and on CPUs that LLVM builds for."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from degrade.kernels.lang import HAS_TRITON
 from degrade.ops import find
 from degrade.program import Program
 
+from . import native
+
 NAMES = ("auto", "torch", "triton")
-
-
-def interpreted() -> bool:
-    """Whether Triton runs its interpreter, which also takes CPU tensors."""
-    return HAS_TRITON and os.environ.get("TRITON_INTERPRET", "0") == "1"
+VARIABLE = "DEGRADE_BACKEND"  # what "auto" is to mean, in the environment
 
 
 def choose(x: torch.Tensor, wanted: str = "auto", program: Program | None = None) -> tuple[str, str]:
@@ -24,7 +22,8 @@ def choose(x: torch.Tensor, wanted: str = "auto", program: Program | None = None
 
     Args:
         x: the images.
-        wanted: "auto", "torch" or "triton". An explicit request is met or refused, never replaced.
+        wanted: "auto", "torch" or "triton". An explicit request is met or refused, never replaced. "auto" is triton where it can
+            run, else torch; the environment variable DEGRADE_BACKEND can say otherwise.
         program: what is to be done to them, if it is known.
 
     Raises:
@@ -32,25 +31,33 @@ def choose(x: torch.Tensor, wanted: str = "auto", program: Program | None = None
     """
     if wanted not in NAMES:
         raise ValueError(unknown("backend", wanted, NAMES))
-    if not HAS_TRITON:
-        obstacle = "Triton is not installed (pip install triton)"
-    elif not (x.is_cuda or interpreted()):
-        obstacle = f"the images are on {x.device}, and Triton runs on CUDA and ROCm devices"
-    elif x.requires_grad and torch.is_grad_enabled():
-        obstacle = "the images require gradients, which only the torch twin gives"
-    elif codec := codec_of(program):
-        obstacle = f"{codec} runs on the host alone"
-    else:
-        obstacle = ""
+    obstacle = obstacle_to_triton(x, program)
+    if wanted == "auto" and os.environ.get(VARIABLE):
+        wanted = os.environ[VARIABLE]
+        if wanted not in NAMES:
+            raise ValueError(unknown(VARIABLE, wanted, NAMES))
     if wanted == "triton":
         if obstacle:
             raise RuntimeError(f"backend='triton' cannot be used: {obstacle}.")
         return "triton", "asked for"
     if wanted == "torch":
         return "torch", "asked for"
-    if x.is_cuda and not obstacle:
-        return "triton", "the images are on a GPU"
-    return "torch", obstacle or f"the images are on {x.device}"
+    if not obstacle and not x.is_cuda and native.interpreted():
+        obstacle = "Triton's interpreter is slow and runs only when asked for"
+    return ("torch", obstacle) if obstacle else ("triton", f"the images are on {x.device}")
+
+
+def obstacle_to_triton(x: torch.Tensor, program: Program | None) -> str:
+    """Why the engine's kernels cannot do this, or nothing."""
+    if not HAS_TRITON:
+        return "Triton is not installed (pip install triton)"
+    if x.device.type not in ("cuda", "cpu"):
+        return f"the images are on {x.device}, and Triton runs on CUDA and ROCm devices and the CPU"
+    if x.requires_grad and torch.is_grad_enabled():
+        return "the images require gradients, which only the torch twin gives"
+    if codec := codec_of(program):
+        return f"{codec} runs on the host alone"
+    return "" if x.is_cuda or native.interpreted() else native.obstacle(x.dtype)
 
 
 def codec_of(program: Program | None) -> str:

@@ -1,4 +1,7 @@
-"""The Triton backend: one upload, then the launches of the plan. It never waits for the device."""
+"""The Triton backend: one upload, then the launches of the plan. It never waits for the device.
+
+On a GPU Triton builds and launches the kernels; on the CPU `native` does, the same ones.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import contextlib
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -16,6 +20,7 @@ from degrade.kernels.settle import settle
 from degrade.masks import find as find_mask
 from degrade.program import Program
 
+from . import native
 from .masking import resolve_maps
 from .plan import Launch, Plan, make_plan
 
@@ -47,11 +52,11 @@ _BUILT: set[tuple[object, ...]] = set()
 def announced(plan: Plan, x: torch.Tensor) -> Iterator[None]:
     """Say so when the first use of a set of ops keeps the user waiting for its kernels to be built."""
     kind = plan.points, plan.strokes, plan.families, x.dtype, len(plan.launches) > 1
-    if kind in _BUILT or not x.is_cuda:
+    if kind in _BUILT or (not x.is_cuda and native.interpreted()):
         yield
         return
     count = len(plan.points) + len(plan.strokes)
-    message = f"degrade: building the kernels of {count} ops for {str(x.dtype).removeprefix('torch.')} images; Triton keeps them for the next time."
+    message = f"degrade: building the kernels of {count} ops for {str(x.dtype).removeprefix('torch.')} images; they are kept for the next time."
     timer = threading.Timer(PATIENCE, print, (message,), {"file": sys.stderr, "flush": True})
     timer.daemon = True
     timer.start()
@@ -91,17 +96,26 @@ def upload(arena: Array, device: torch.device) -> torch.Tensor:
     return host if device.type == "cpu" else host.pin_memory().to(device, non_blocking=True)
 
 
+def launch_on(x: torch.Tensor, kernel: Any, tiles: int, arguments: tuple[Any, ...], options: dict[str, Any], **constants: Any) -> None:
+    """Run a kernel where the images are; options are for a GPU."""
+    if x.is_cuda or native.interpreted():
+        kernel[(tiles,)](*arguments, **constants, enable_fp_fusion=False, **options)
+    else:
+        native.launch(kernel, tiles, arguments, constants)
+
+
 def run_reach(plan: Plan, buffers: Buffers, launch: Launch) -> None:
     height, width = buffers.x.shape[2:]
     functions, registers = plan.kernels[launch.kernel]
-    reach[(launch.tiles,)](
+    arguments = (
         buffers.canvas, buffers.scratch, buffers.words, buffers.ints, buffers.floats,
         buffers.section(plan.sections["ids"]), buffers.section(plan.sections["instructions"]),
         buffers.section(launch.items), buffers.section(launch.item_of),
         plan.positions, len(buffers.x), height, width,
-        FIXED=buffers.fixed, ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS,
-        REACH=functions,
-        num_warps=REACH_WARPS, enable_fp_fusion=False, **limit(registers),
+    )  # fmt: skip
+    launch_on(
+        buffers.x, reach, launch.tiles, arguments, {"num_warps": REACH_WARPS, **limit(registers)},
+        FIXED=buffers.fixed, ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS, REACH=functions,
     )  # fmt: skip
 
 
@@ -112,12 +126,14 @@ def limit(registers: int | None) -> dict[str, int]:
 
 def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None:
     height, width = buffers.x.shape[2:]
-    settle[(launch.tiles,)](
+    arguments = (
         buffers.x, buffers.out, buffers.canvas, buffers.scratch, buffers.keep, buffers.words, buffers.maps, buffers.ints, buffers.floats,
         buffers.section(plan.sections["ids"]), buffers.section(plan.sections["instructions"]), buffers.section(plan.sections["regions"]),
         buffers.section(launch.items), buffers.section(launch.item_of),
         plan.positions, len(buffers.x), height, width, *buffers.x.stride(), *buffers.out.stride(),
+    )  # fmt: skip
+    launch_on(
+        buffers.x, settle, launch.tiles, arguments, {"num_warps": SETTLE_WARPS, **limit(SETTLE_REGISTERS)},
         FIXED=buffers.fixed, ROUNDS=buffers.rounds, DOOR=door, UNIT=buffers.unit, ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS,
         POINT=tuple(op.point for op in plan.points), SETTLE=() if door else plan.settles, MASKS=tuple(find_mask(f).device for f in plan.families),
-        num_warps=SETTLE_WARPS, enable_fp_fusion=False, **limit(SETTLE_REGISTERS),
     )  # fmt: skip
