@@ -72,7 +72,7 @@ class ElasticTransform(TwoStrokeOp):
         y0, x0, byy, byx, bxy, bxx, ty, tx = (table[:, MIDDLE + i, None, None] for i in range(8))
         ry = torch.arange(h, device=x.device)[:, None] - y0 + dy
         rx = torch.arange(w, device=x.device) - x0 + dx
-        return sample_linear(x, dy + (byy * ry + byx * rx + ty), dx + (bxy * ry + bxx * rx + tx))
+        return context.round(sample_linear(x, dy + (byy * ry + byx * rx + ty), dx + (bxy * ry + bxx * rx + tx)))
 
     @staticmethod
     @jit

@@ -28,7 +28,7 @@ class Interlace(TwoStrokeOp):
     def twin(x, theta: Theta, context: Context):
         odd = torch.arange(x.shape[2], device=x.device)[:, None] % 2 == 1
         dx = torch.where(odd, -theta[0][:, 0], 0.0)
-        return sample_linear(x, torch.zeros_like(dx), dx)
+        return context.round(sample_linear(x, torch.zeros_like(dx), dx))
 
     @staticmethod
     @jit

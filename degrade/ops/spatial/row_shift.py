@@ -34,7 +34,7 @@ class RowShift(TwoStrokeOp):
         node = torch.floor(row)
         u, following = (context.rng.uniform4(pixel=(node + i).to(torch.int64))[0] for i in range(2))
         u = u + smoothstep(row - node) * (following - u)
-        return sample_linear(x, torch.zeros_like(u), theta[0][:, 0] * (u * 2.0 - 1.0))
+        return context.round(sample_linear(x, torch.zeros_like(u), theta[0][:, 0] * (u * 2.0 - 1.0)))
 
     @staticmethod
     @jit
