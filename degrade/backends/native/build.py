@@ -30,15 +30,27 @@ ALIGNMENT = 64
 
 def launch(kernel: Any, tiles: int, arguments: Sequence[Any], constants: dict[str, Any]) -> None:
     """Run a kernel on CPU tensors: `tiles` programs, over as many threads as torch uses."""
-    signature = tuple(POINTERS[a.dtype] if isinstance(a, torch.Tensor) else "i32" if -(2**31) <= a < 2**31 else "i64" for a in arguments)
-    built = _built(kernel, signature, tuple(constants.items()))
     words = np.array([a.data_ptr() if isinstance(a, torch.Tensor) else a for a in arguments], dtype=np.int64)
+    built = _find(kernel, arguments, constants)
     threads = min(torch.get_num_threads(), tiles)
     if threads == 1:
         built.run(words, 0, tiles)
         return
     edges = np.linspace(0, tiles, min(threads * PIECES, tiles) + 1).astype(int)
     list(_pool(threads).map(lambda begin, end: built.run(words, begin, end), edges[:-1], edges[1:]))
+
+
+_BUILT: dict[tuple[Any, ...], tuple[Built, Any]] = {}
+
+
+def _find(kernel: Any, arguments: Sequence[Any], constants: dict[str, Any]) -> Built:
+    """The machine code of a kernel for these arguments. Device functions are told apart by identity, since their hash is slow to make."""
+    kinds = tuple([a.dtype if isinstance(a, torch.Tensor) else -(2**31) <= a < 2**31 for a in arguments])
+    key = id(kernel), kinds, *[tuple(map(id, v)) if isinstance(v, tuple) else v for v in constants.values()]
+    if key not in _BUILT:
+        signature = [POINTERS[k] if isinstance(k, torch.dtype) else "i32" if k else "i64" for k in kinds]
+        _BUILT[key] = _build(kernel, signature, constants), (kernel, constants)  # what is held here keeps its identity
+    return _BUILT[key][0]
 
 
 @functools.cache
@@ -64,12 +76,11 @@ class Built:
         self.call(words.ctypes.data, space, int(begin), int(end))
 
 
-@functools.cache
-def _built(kernel: Any, signature: tuple[str, ...], constants: tuple[tuple[str, Any], ...]) -> Built:
+def _build(kernel: Any, signature: list[str], given: dict[str, Any]) -> Built:
+    """The machine code from the cache on disk, or built and put there."""
     from triton.compiler import ASTSource
     from triton.runtime.cache import get_cache_manager
 
-    given = dict(constants)
     kinds: dict[str, Any] = {}
     values: dict[tuple[int, ...], Any] = {}
     rest = iter(signature)

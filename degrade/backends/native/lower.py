@@ -44,6 +44,13 @@ class Group:
     writes: set[Value] = field(default_factory=set)
 
 
+def enclosing(block: Block | None) -> Iterable[Block]:
+    """A block and those around it."""
+    while block is not None:
+        yield block
+        block = block.parent.block if block.parent is not None else None
+
+
 class Workspace:
     """Offsets of arrays that live as long as their block."""
 
@@ -259,6 +266,8 @@ class Lowering:
         places = []
         for v, to in pairs:
             at = self.stored.get(self.plain(v), "")
+            if at and self.alias[at] == {to}:  # written in place
+                at = to
             mixed = at and any(other in self.alias[at] for _, other in pairs if other != to)
             if mixed:  # it may stand where another value is about to be written
                 aside = self.array(v.type, v.block or self.body)
@@ -500,20 +509,62 @@ class Lowering:
 
     def in_place(self, v: Value, inside: set[Operation]) -> str:
         """Where a value can be written at once to where the next iteration of its loop expects it: nobody reads the old one later."""
-        block = v.owner.block if v.owner else None
-        if block is None or block.parent is None or block.parent.name != "scf.for":
+        old = self.destined(v)
+        if old is None:
             return ""
-        last = block.operations[-1]
-        at = [i for i, o in enumerate(last.operands) if self.plain(o) is v]
-        if last.name != "scf.yield" or len(at) != 1:
-            return ""
-        old = block.arguments[1 + at[0]]
-        if any((user not in self.done and user not in inside) or user.name == "tt.broadcast" for user in self.needed_by(old)):
-            return ""
-        # Another name for the old value, as the result of a branch, would change with it.
         to = self.stored[old]
-        others = [p for u, p in self.stored.items() if u is not old and u not in block.parent.results and to in self.alias[p]]
-        return "" if others else to
+        for name, place in self.stored.items():
+            if to in self.alias[place] and name is not self.result_of(old) and self.read_later(name, old, inside, v):
+                return ""
+        return to
+
+    def destined(self, v: Value) -> Value | None:
+        """The argument of a loop that a value becomes in the next iteration, straight or out of branches."""
+        ends = [(user, alias) for user, alias in self.uses(v) if user.name == "scf.yield"]
+        if len(ends) != 1:
+            return None
+        (end, alias), parent = ends[0], ends[0][0].block.parent
+        at = end.operands.index(alias)
+        if parent is None or self.plain(v).owner is None or self.plain(v).owner.block is not end.block:  # type: ignore[union-attr]
+            return None
+        return end.block.arguments[1 + at] if parent.name == "scf.for" else self.destined(parent.results[at])
+
+    def result_of(self, argument: Value) -> Value | None:
+        """What a loop's argument is after the loop."""
+        assert argument.block is not None and argument.block.parent is not None
+        return argument.block.parent.results[argument.block.arguments.index(argument) - 1]
+
+    def read_later(self, name: Value, old: Value, inside: set[Operation], v: Value) -> bool:
+        """Whether a name of the old value is read after `v` is written, or by other lanes while it is."""
+        for user, alias in self.uses(name):
+            if user.name == "tt.addptr":
+                return True
+            if user.name == "scf.yield":
+                parent = user.block.parent
+                at = user.operands.index(alias)
+                if parent is not None and parent.name == "scf.if":
+                    if self.passed_on(parent.results[at]) is old:
+                        continue  # the other branch leaves it as it is
+                elif user.block is old.block and user.block.arguments[1 + at] is old:
+                    continue
+                return True
+            if user.name == "tt.broadcast" or (user not in inside and user not in self.done and not self.apart(user, v)):
+                return True
+        return False
+
+    def passed_on(self, result: Value) -> Value | None:
+        """The loop's argument that a branch's result becomes, if that is all that it is used for."""
+        return self.destined(result) if len(list(self.uses(result))) == 1 else None
+
+    def apart(self, user: Operation, v: Value) -> bool:
+        """Whether an operation is in the branch not taken where `v` is made."""
+        assert v.owner is not None
+        mine = {block.parent: block for block in enclosing(v.owner.block) if block.parent is not None}
+        return any(
+            block.parent in mine and mine[block.parent] is not block and block.parent.name == "scf.if"  # type: ignore[union-attr]
+            for block in enclosing(user.block)
+            if block.parent is not None
+        )
 
     # ---- scalars
 
