@@ -1,4 +1,4 @@
-"""The suite `banks`: every type of ARNIQA and ImageNet-C beside the code that it replaces, on one CPU thread."""
+"""The suite `banks`: every type of ARNIQA and ImageNet-C, and ARNIQA as a whole, beside the code that they replace, on one CPU thread."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from benchmarks import checks, timing
-from degrade import banks
+from degrade import Pipeline, backends, banks
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 BATCHES = (1, 32)
 LEVELS = range(1, 6)
 SECONDS, QUICK_SECONDS = 0.5, 0.0  # timed per level, at least; three rounds in any case
+WHOLE_SECONDS = 10.0  # until the clock or timing.CPU_MOST samples end it
 COLUMNS = ("bank", "type", "op", "ms, batch 1", "ms, batch 32", "ms, theirs", "× batch 1", "× batch 32", "worst level", "check")
 # Whose fixed profile costs something else than the faithful one, which does what the published code does.
 TWICE = ("jitter", "jpeg2000", "quantization")
+WHOLE = "whole bank"  # no type, but what the bank draws: for ARNIQA one to four types per image
 
 
 @dataclass(frozen=True)
@@ -32,21 +34,30 @@ class Setting:
     bank: str
     type: str
     profile: str
+    backend: str = "auto"
 
     def make(self) -> banks.Bank:
-        options = {"seed": 1, "backend": "torch"}
+        options = {"seed": 1, "backend": self.backend}
         return banks.imagenet_c(**options) if self.bank == "imagenet_c" else banks.arniqa(self.profile, **options)
+
+    def pipeline(self, level: int | None = None, backend: str = "") -> Pipeline:
+        """The type at one level, or at any."""
+        bank = self.make()
+        if self.type != WHOLE:
+            return bank.single(self.type, level, backend=backend or self.backend)
+        bank.backend = backend or self.backend
+        return bank
 
     @property
     def label(self) -> str:
         return f"{self.type} ({self.profile})" if self.type in TWICE and self.bank == "arniqa" else self.type
 
 
-def settings(pattern: str) -> list[Setting]:
+def settings(pattern: str, backend: str = "auto") -> list[Setting]:
     """The types whose name matches."""
-    found = [Setting("arniqa", name, "faithful") for name in banks.arniqa().types]
-    found += [Setting("arniqa", name, "fixed") for name in TWICE]
-    found += [Setting("imagenet_c", name, "") for name in banks.imagenet_c().types]
+    found = [Setting("arniqa", name, "faithful", backend) for name in (WHOLE, *banks.arniqa().types)]
+    found += [Setting("arniqa", name, "fixed", backend) for name in TWICE]
+    found += [Setting("imagenet_c", name, "", backend) for name in banks.imagenet_c().types]
     return sorted((s for s in found if fnmatch.fnmatch(s.type, pattern)), key=lambda s: (s.bank, s.label))
 
 
@@ -63,13 +74,16 @@ def run(wanted: list[Setting], images: torch.Tensor, seconds: float = SECONDS) -
 
 def measure(setting: Setting, images: torch.Tensor, seconds: float) -> dict[str, Any]:
     """Milliseconds of one image at each level: ours alone and in a batch, and theirs, in turns and by the process's own clock."""
-    bank = setting.make()
-    found = {"alone": alone(bank, setting.type, images[: max(BATCHES) // 4])}
-    out = {"op": bank.types[setting.type].op.name, "checks": found, "ok": not checks.red(found)}
+    pipe = setting.pipeline()
+    found = check(setting, pipe, images[: max(BATCHES) // 4])
+    kind = WHOLE if setting.type == WHOLE else setting.make().types[setting.type].op.name
+    out = {"op": kind, "checks": found, "ok": not checks.red(found), "ran_on": backends.choose(images, setting.backend)[0]}
     if not out["ok"]:
         return out
-    taken = [timing.on_cpu(contestants(bank, setting, level, images), seconds, time.process_time) for level in LEVELS]
-    per_image = {name: [stats[name]["median"] / (int(name) if name != "theirs" else 1) for stats in taken] for name in taken[0]}
+    levels, middle = ([None], "mean") if setting.type == WHOLE else (LEVELS, "median")  # samples of a whole bank differ in cost
+    seconds = max(seconds, WHOLE_SECONDS) if setting.type == WHOLE else seconds
+    taken = [timing.on_cpu(contestants(setting, level, images), seconds, time.process_time) for level in levels]
+    per_image = {name: [stats[name][middle] / (int(name) if name != "theirs" else 1) for stats in taken] for name in taken[0]}
     out["levels_ms"] = per_image
     out["ms"] = {name: float(np.mean(values)) for name, values in per_image.items()}
     out["speed"] = {str(b): out["ms"]["theirs"] / out["ms"][str(b)] for b in BATCHES}
@@ -78,15 +92,17 @@ def measure(setting: Setting, images: torch.Tensor, seconds: float) -> dict[str,
     return out
 
 
-def alone(bank: banks.Bank, name: str, x: torch.Tensor) -> str:
-    """A batch of all levels, shuffled and sample by sample."""
-    pipe = bank.single(name)
-    return checks.alone(pipe, x, pipe(x, ids=np.arange(len(x))), np.arange(len(x)))
+def check(setting: Setting, pipe: Pipeline, x: torch.Tensor) -> dict[str, str]:
+    """A batch of all levels, shuffled and sample by sample, and by the twins."""
+    ids = np.arange(len(x))
+    y = pipe(x, ids=ids)
+    twin = torch.equal(y, setting.pipeline(backend="torch")(x, ids=ids))
+    return {"alone": checks.alone(pipe, x, y, ids), "twin": checks.OK if twin else "another result than the twins'"}
 
 
-def contestants(bank: banks.Bank, setting: Setting, level: int, images: torch.Tensor) -> dict[str, timing.Call]:
+def contestants(setting: Setting, level: int | None, images: torch.Tensor) -> dict[str, timing.Call]:
     """Ours takes and returns uint8, drawing included; theirs takes one image in its own type."""
-    pipe = bank.single(setting.type, level)
+    pipe = setting.pipeline(level)
 
     def own(batch: int) -> timing.Call:
         starts = len(images) - batch + 1
@@ -95,15 +111,34 @@ def contestants(bank: banks.Bank, setting: Setting, level: int, images: torch.Te
     return {**{str(b): own(b) for b in BATCHES}, "theirs": theirs(setting, level, images)}
 
 
-def theirs(setting: Setting, level: int, images: torch.Tensor) -> timing.Call:
+def theirs(setting: Setting, level: int | None, images: torch.Tensor) -> timing.Call:
     from benchmarks import baselines
 
     if setting.bank == "arniqa":
         ready: Any = images.to(torch.float32) / 255
-        function: Callable[[Any, int], Any] = baselines.ARNIQA[setting.type]
+        function: Callable[[Any, int], Any] = baselines.ARNIQA.get(setting.type, lambda x, level: x)
     else:
         ready, function = images.permute(0, 2, 3, 1).contiguous().numpy(), baselines.IMAGENET_C[setting.type]
-    return lambda number: function(ready[number % len(ready)], level)
+    if level is not None:
+        return lambda number: function(ready[number % len(ready)], level)
+    drawn = chains(setting)
+
+    def chain(number: int) -> Any:
+        x = ready[number % len(ready)]
+        for name, strength in drawn[number % len(drawn)]:
+            x = baselines.ARNIQA[name](x, strength)
+        return x
+
+    return chain
+
+
+def chains(setting: Setting) -> list[list[tuple[str, int]]]:
+    """For each of many samples the types and levels that the bank draws, for the code that has no programs."""
+    bank = setting.make()
+    by_op = {t.op.name: t.name for t in bank.types.values()}
+    program = bank.sample(np.arange(timing.CPU_MOST + 1), (224, 224))
+    drawn = [[(program.ops[c], level) for c, level in zip(*own) if c >= 0] for own in zip(program.code, program.level)]
+    return [[(by_op[op], int(level)) for op, level in own if op in by_op] for own in drawn]
 
 
 # ---- as a table ----------------------------------------------------------------------------------------------------------

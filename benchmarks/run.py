@@ -24,9 +24,9 @@ import torch
 from benchmarks import banks, checks, timing
 from benchmarks.report import console_table
 from degrade import REGISTRY, Local, Pipeline, Program, masks
+from degrade.backends import obstacle_to_triton
 from degrade.backends.plan import make_plan
 from degrade.cli.demo import photograph
-from degrade.kernels.lang import HAS_TRITON
 from degrade.storing import write_whole
 
 DTYPES = (torch.uint8, torch.float16)
@@ -175,10 +175,12 @@ def opencv_call(op: str, image: Any, theta: Any) -> Any:
 def settings(args: argparse.Namespace) -> Iterator[Setting]:
     """Every op by backend, dtype, batch and area."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    present = [b for b in ("torch", "triton") if args.backend in (b, "all") and (b == "torch" or (device == "cuda" and HAS_TRITON))]
+    obstacle = {dtype: obstacle_to_triton(torch.empty(1, dtype=dtype, device=device), None) for dtype in DTYPES}
     for op in sorted(fnmatch.filter(REGISTRY, args.op)):
-        for backend in present:
+        for backend in ("torch", "triton") if args.backend == "all" else (args.backend,):
             for dtype in DTYPES[:1] if args.quick else DTYPES:
+                if backend == "triton" and (obstacle[dtype] or REGISTRY[op].kind == "codec"):
+                    continue
                 for batch in QUICK_BATCHES if args.quick else BATCHES:
                     for area in AREAS:
                         yield Setting(op, backend, device, dtype, batch, area)
@@ -254,12 +256,13 @@ def main(arguments: list[str] | None = None) -> int:
     from rich.progress import track
 
     args = parse(arguments)
-    wanted: list[Any] = banks.settings(args.op) if args.suite == "banks" else list(settings(args))
+    backend = "auto" if args.backend == "all" else args.backend
+    wanted: list[Any] = banks.settings(args.op, backend) if args.suite == "banks" else list(settings(args))
     if not wanted:
         print(f"nothing to measure: nothing matches {args.op!r}, or backend {args.backend!r} cannot run here.", file=sys.stderr)
         return 1
     if args.suite == "banks":
-        args.threads, args.backend = 1, "torch"
+        args.threads = 1
     if args.threads:
         torch.set_num_threads(args.threads)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None  # before the run adds its own

@@ -19,9 +19,9 @@ GATE_CYCLES = 2_000_000  # about a millisecond of a busy device for each millise
 
 
 def summary(milliseconds: list[float]) -> Stats:
-    """Median, quartiles and number of repeats."""
+    """Median, quartiles, mean and number of repeats."""
     q1, median, q3 = np.percentile(milliseconds, (25, 50, 75)).tolist()
-    return {"median": median, "q1": q1, "q3": q3, "repeats": len(milliseconds)}
+    return {"median": median, "q1": q1, "q3": q3, "mean": float(np.mean(milliseconds)), "repeats": len(milliseconds)}
 
 
 def on_cpu(contestants: dict[str, Call], seconds: float, clock: Callable[[], float] = time.perf_counter) -> dict[str, Stats]:
