@@ -20,11 +20,11 @@ CORE = [
 ]
 CPU = ['llvmlite>=0.45; platform_system == "Linux"']  # builds the kernels for the processor; without it the twins run there
 DEMO = [
+    *CPU,
     "pillow>=10.1",  # drawing; from 10.1 its own font scales
     "scikit-image>=0.22",  # photographs that lie inside its wheel
 ]
 TEST = [
-    *CPU,
     *DEMO,
     "hypothesis>=6.100",
     "psutil>=5.9",  # memory held by workers
@@ -32,7 +32,7 @@ TEST = [
     "pytest-xdist>=3.5",
     "scipy>=1.11",  # statistics and reference filters
 ]
-BENCH = [*CPU, *DEMO, "matplotlib>=3.8", "psutil>=5.9"]
+BENCH = [*DEMO, "matplotlib>=3.8", "psutil>=5.9"]
 DEV = [*TEST, "mypy>=1.15", "ruff>=0.9", "types-PyYAML", "types-psutil"]
 
 setup(

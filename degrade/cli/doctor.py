@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from degrade.op import Op
 
+KINDS = ("contrast", "gaussian_blur", "gaussian_noise", "jpeg", "mean_shift")  # what a processor may build wrongly shows in these
 HEIGHT, WIDTH = 37, 50  # odd on purpose: partial tiles and partial codec blocks
-PACKAGES = ("torch", "triton", "numpy", "opencv-python-headless", "kornia", "pillow", "scikit-image")
+PACKAGES = ("torch", "triton", "llvmlite", "numpy", "opencv-python-headless", "kornia", "pillow", "scikit-image")
 
 
 def run() -> int:
@@ -38,7 +39,7 @@ def run() -> int:
         for problem in problems:
             typer.echo(f"          {problem}")
     if not _gpu():
-        typer.echo("  skipped no CUDA or ROCm GPU here: the Triton kernels were not run; the torch twins do everything")
+        typer.echo("  skipped no CUDA or ROCm GPU here: the kernels were not run on one")
     typer.echo(f"\n{failures} of the checks failed." if failures else "\nall checks passed.")
     return 1 if failures else 0
 
@@ -51,6 +52,15 @@ def _gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+def _no_kernels() -> str:
+    """Why the kernels do not run on the processor, or nothing."""
+    import torch
+
+    from degrade.backends import obstacle_to_triton
+
+    return obstacle_to_triton(torch.empty(1), None)
 
 
 # ---- what is here ----------------------------------------------------------------------------------------------------
@@ -98,7 +108,9 @@ def backends() -> Iterator[str]:
 
     for device in ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]:
         backend, why = choose(torch.empty(1, 3, 1, 1, device=device))
-        yield f"{device}: {backend} for all {len(REGISTRY)} ops, because {why}"
+        alone = sorted(name for name, op in REGISTRY.items() if op.kind == "codec" and backend == "triton")
+        rest = f"; torch for {', '.join(alone)}" if alone else ""
+        yield f"{device}: {backend} for {len(REGISTRY) - len(alone)} ops, because {why}{rest}"
         coded = [name for name in sorted(REGISTRY) if backend == "torch" and device == "cpu" and cpu_path(name)]
         if coded:
             yield f"{device}: through a faster codec, checked against the twin: {', '.join(coded)}"
@@ -118,6 +130,8 @@ def checks() -> Iterator[tuple[str, Callable[[], list[str]]]]:
         yield "jpeg: the twin equals OpenCV's libjpeg-turbo, bit for bit", lambda: _jpeg(_opencv)
         if importlib.util.find_spec("PIL") is not None:
             yield "jpeg: the twin equals Pillow's libjpeg, bit for bit", lambda: _jpeg(_pillow)
+    if not _no_kernels():
+        yield f"{', '.join(KINDS)}: the kernels built for this processor equal the twins, bit for bit", _on_processor
     if _gpu():
         yield f"{count}: Triton on the GPU equals the twin, within each op's tolerance", lambda: _each(_device)
 
@@ -185,6 +199,21 @@ def _outside(op: type[Op]) -> str:
     out = (labels.masks.amax(1) == 0)[:, None].expand_as(x)
     changed = int((x != y)[out].sum())
     return f"{changed} values changed" if changed else ""
+
+
+def _on_processor() -> list[str]:
+    import torch
+
+    from degrade.ops import find
+
+    out = []
+    for op in map(find, KINDS):
+        for dtype in (torch.uint8, torch.float32):
+            x = _images(dtype)
+            wrong = int((_pipe(op, "triton")(x, ids=IDS) != _pipe(op)(x, ids=IDS)).sum())
+            if wrong:
+                out.append(f"{op.name}: {wrong} values differ in {dtype}")
+    return out
 
 
 def _device(op: type[Op]) -> str:
