@@ -224,8 +224,10 @@ class Lowering:
         carried = []
         for v, argument, r in zip(op.operands[3:], body.arguments[1:], op.results):
             if r.type.is_tensor:
-                at = self.allocate(r)
-                self.copy(v, at)
+                at = self.taken_over(v, r, op)
+                if not at:
+                    at = self.allocate(r)
+                    self.copy(v, at)
                 self.stored[argument] = self.stored[r] = at
                 carried.append(at)
             else:
@@ -261,6 +263,13 @@ class Lowering:
         self.space.leave(body)
         self.start(end)
 
+    def taken_over(self, v: Value, result: Value, loop: Operation) -> str:
+        """The array of a loop's initial value, if the loop may go on in it: nobody else reads the value, and it lives as long."""
+        real = self.plain(v)
+        at = self.stored.get(real, "")
+        mine = at and self.alias[at] == {at} and real.owner is not None and self.home(real) is self.home(result)
+        return at if mine and [user for user, _ in self.uses(real)] == [loop] else ""
+
     def carry(self, pairs: list[tuple[Value, str]]) -> None:
         """Copy what a loop's body yields to where the next iteration finds it."""
         places = []
@@ -294,15 +303,14 @@ class Lowering:
         return self.array(v.type, self.home(v))
 
     def home(self, v: Value) -> Block:
-        """The outermost block that sees the value: those that a branch yields outlive it."""
-        assert v.block is not None or v.owner is not None
+        """The outermost block that sees the value, under any name: those that a branch yields outlive it."""
         block = v.block if v.owner is None else v.owner.block
         assert block is not None
-        parent = block.parent
-        if parent is not None and parent.name == "scf.if":
-            for user, alias in self.uses(v):
-                if user.name == "scf.yield" and user.block is block:
-                    return self.home(parent.results[user.operands.index(alias)])
+        for user, alias in self.uses(v):
+            parent = user.block.parent
+            if user.name == "scf.yield" and parent is not None and parent.name == "scf.if":
+                seen = [self.home(r) for r, operand in zip(parent.results, user.operands) if operand is alias]
+                block = min([block, *seen], key=lambda b: len(list(enclosing(b))))
         return block
 
     def uses(self, v: Value) -> Iterable[tuple[Operation, Value]]:
@@ -539,12 +547,14 @@ class Lowering:
         for user, alias in self.uses(name):
             if user.name == "tt.addptr":
                 return True
+            if old.block is not None and user is old.block.parent:
+                continue  # the loop went on in the array of its initial value
             if user.name == "scf.yield":
                 parent = user.block.parent
                 at = user.operands.index(alias)
                 if parent is not None and parent.name == "scf.if":
-                    if self.passed_on(parent.results[at]) is old:
-                        continue  # the other branch leaves it as it is
+                    if parent in self.done or self.passed_on(parent.results[at]) is old:
+                        continue  # its new name is looked at too; or the other branch leaves it as it is
                 elif user.block is old.block and user.block.arguments[1 + at] is old:
                     continue
                 return True
@@ -574,6 +584,8 @@ class Lowering:
             return
         arguments = [self.scalars[v] for v in op.operands]
         if op.name == "tt.get_program_id":
+            if not re.match(r"tt\.get_program_id x\b", op.text):
+                raise UnknownOperation(f"the operation {op.text.partition(' :')[0]}: launches have one axis")
             self.scalars[op.results[0]] = "%program"
         elif op.name == "tt.addptr":
             kind, index = scalar_type(op.operands[0].type.pointee), scalar_type(op.operands[1].type.element)
