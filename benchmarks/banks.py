@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -114,16 +114,13 @@ def contestants(setting: Setting, level: int | None, images: torch.Tensor) -> di
 def theirs(setting: Setting, level: int | None, images: torch.Tensor) -> timing.Call:
     from benchmarks import baselines
 
-    if setting.bank == "arniqa":
-        ready: Any = images.to(torch.float32) / 255
-        function: Callable[[Any, int], Any] = baselines.ARNIQA.get(setting.type, lambda x, level: x)
-    else:
-        ready, function = images.permute(0, 2, 3, 1).contiguous().numpy(), baselines.IMAGENET_C[setting.type]
-    if level is not None:
-        return lambda number: function(ready[number % len(ready)], level)
-    drawn = chains(setting)
+    if setting.bank == "imagenet_c":
+        arrays = images.permute(0, 2, 3, 1).contiguous().numpy()
+        return lambda number: baselines.IMAGENET_C[setting.type](arrays[number % len(arrays)], level or 1)
+    ready = images.to(torch.float32) / 255
+    drawn = chains(setting) if level is None else [[(setting.type, level)]]
 
-    def chain(number: int) -> Any:
+    def chain(number: int) -> torch.Tensor:
         x = ready[number % len(ready)]
         for name, strength in drawn[number % len(drawn)]:
             x = baselines.ARNIQA[name](x, strength)

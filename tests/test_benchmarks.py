@@ -68,7 +68,7 @@ def test_a_type_of_a_bank_beside_its_own_code(pattern, rows, monkeypatch, tmp_pa
     result = json.loads((tmp_path / "out.json").read_text())
     assert len(result["rows"]) == rows and result["args"]["threads"] == 1
     for row in result["rows"]:
-        assert row["checks"] == {"alone": "ok"}
+        assert row["checks"] == {"alone": "ok", "twin": "ok"}
         assert set(row["ms"]) == {"1", "2", "theirs"} and all(len(v) == 2 for v in row["levels_ms"].values())
         assert row["speed"]["2"] == row["ms"]["theirs"] / row["ms"]["2"] >= row["worst_level"] * 0.99
     assert pattern in report.markdown([result])
@@ -77,7 +77,21 @@ def test_a_type_of_a_bank_beside_its_own_code(pattern, rows, monkeypatch, tmp_pa
 def test_every_type_of_both_banks_has_its_own_code():
     baselines = pytest.importorskip("benchmarks.baselines")
     x = run.photographs()[0]
-    for setting in banks.settings("*"):
+    types = [s for s in banks.settings("*") if s.type != banks.WHOLE]
+    for setting in types:
         if setting.type != "glass_blur":  # seconds
             assert banks.theirs(setting, 2, x[None])(0).shape in ((3, 224, 224), (224, 224, 3))
-    assert set(baselines.ARNIQA) | set(baselines.IMAGENET_C) == {s.type for s in banks.settings("*")}
+    assert set(baselines.ARNIQA) | set(baselines.IMAGENET_C) == {s.type for s in types}
+
+
+def test_a_whole_bank_beside_its_own_code_does_the_same_to_each_sample():
+    pytest.importorskip("benchmarks.baselines")
+    setting = banks.Setting("arniqa", banks.WHOLE, "faithful")
+    drawn, program = banks.chains(setting), setting.make().sample(range(8), (224, 224))
+    types = setting.make().types
+    for i in range(8):
+        ops = [program.ops[c] for c in program.code[i] if c >= 0 and program.ops[c] != "eight_bit"]
+        assert [types[name].op.name for name, _ in drawn[i]] == ops
+        assert all(1 <= level <= 5 for _, level in drawn[i])
+    assert 1.5 < sum(map(len, drawn)) / len(drawn) < 3  # 1 to 4 groups, and 5 % pristine
+    assert banks.theirs(setting, None, run.photographs()[:2])(3).shape == (3, 224, 224)
