@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -155,12 +156,19 @@ class Choice:
 
     def pick(self, u: Array) -> Array:
         """The index of the chosen value."""
+        return np.minimum(self._edges.searchsorted(u, side="right"), len(self.values) - 1)
+
+    @cached_property
+    def _edges(self) -> Array:
         weights = np.ones(len(self.values)) if self.weights is None else np.asarray(self.weights)
-        edges = np.cumsum(weights) / weights.sum()
-        return np.minimum(np.searchsorted(edges, u, side="right"), len(weights) - 1)
+        return np.cumsum(weights) / weights.sum()
+
+    @cached_property
+    def _numbers(self) -> Array:
+        return np.asarray(self.values, dtype=np.float64)
 
     def draw(self, u: Array) -> Array:
-        return np.asarray(self.values, dtype=np.float64)[self.pick(u)]
+        return self._numbers[self.pick(u)]
 
     def bounds(self) -> tuple[float, float]:
         return min(self.values), max(self.values)

@@ -23,14 +23,17 @@ class Calls:
     """
 
     def __init__(self) -> None:
-        self._shared = torch.zeros(1 + WORKERS, dtype=torch.int64, device="cpu").share_memory_()
+        self._hold(torch.zeros(1 + WORKERS, dtype=torch.int64, device="cpu").share_memory_())
+
+    def _hold(self, shared: torch.Tensor) -> None:
+        self._shared, self._numbers = shared, shared.numpy()  # the same memory, of which NumPy reads one number sooner
 
     def __getstate__(self) -> torch.Tensor:
         return self._shared
 
     def __setstate__(self, shared: torch.Tensor) -> None:
         # A spawned worker gets the same memory; a copy, or what was unpickled from a file, gets its own, shared again.
-        self._shared = shared if shared.is_shared() else shared.share_memory_()
+        self._hold(shared if shared.is_shared() else shared.share_memory_())
 
     def __deepcopy__(self, memo: Any) -> Calls:
         other = Calls()
@@ -39,12 +42,12 @@ class Calls:
 
     @property
     def epoch(self) -> int:
-        return int(self._shared[0])
+        return int(self._numbers[0])
 
     def set_epoch(self, epoch: int) -> None:
         if not isinstance(epoch, (int, np.integer)) or not 0 <= epoch < 1 << 32:
             raise ValueError(f"epoch={epoch!r} is not accepted; accepted: a whole number from 0 to 2**32 - 1.")
-        self._shared[0] = int(epoch)
+        self._numbers[0] = int(epoch)
 
     def next(self, count: int) -> Array:
         """Ids for `count` samples that no call, worker or rank repeats."""
@@ -53,8 +56,8 @@ class Calls:
         if slot >= WORKERS:
             raise ValueError(f"worker id {slot - 1} is out of range; accepted: at most {WORKERS - 1} workers without ids=.")
         with _LOCK:
-            start = int(self._shared[1 + slot])
-            self._shared[1 + slot] = start + count
+            start = int(self._numbers[1 + slot])
+            self._numbers[1 + slot] = start + count
         return (1 << 62 | rank() << 50 | slot << 40) + np.arange(start, start + count, dtype=np.int64) % CALLS
 
     def state(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -73,12 +74,19 @@ class Param:
         down, rise = self.harsh if isinstance(self.harsh, tuple) else (self.harsh, self.harsh)
         return self.neutral + severity * (np.where(up, rise, down) - self.neutral)
 
+    def stored(self, value: Any) -> Any:
+        """A value as theta holds it."""
+        return np.floor(value + 0.5) if self.integer else value
+
     def severity(self, value: Array) -> Array:
         """The inverse of `at`, limited to [0, 1]."""
         down, up = self.harsh if isinstance(self.harsh, tuple) else (self.harsh, self.harsh)
         away = value - self.neutral
-        span = np.where(away * (up - self.neutral) >= 0, up - self.neutral, down - self.neutral)
-        return np.clip(away / span, 0.0, 1.0)
+        span: Any = np.float64(up - self.neutral)
+        if up != down:
+            span = np.where(away * (up - self.neutral) >= 0, up - self.neutral, down - self.neutral)
+        share: Array = away / span
+        return share.clip(0.0, 1.0)
 
     def describe(self) -> str:
         """What is accepted, and what is drawn when nothing is given."""
@@ -229,36 +237,72 @@ class Op:
 
     @property
     def draws(self) -> int:
-        """How many uniforms one draw takes: severity, direction, level, then one per parameter."""
+        """How many uniforms are the op's own: severity, direction, level, then one per parameter."""
         return 3 + len(self.parameters)
 
+    @cached_property
+    def reads(self) -> range:
+        """Those of its own uniforms that a draw takes: a span from the first to the last that it needs."""
+        read = [0, 1] * (self.severity is not None) + [2] * (self.level is not None)
+        read += [3 + i for i, _, how in self._drawn if not isinstance(how, Levels)]
+        return range(min(read), max(read) + 1) if read else range(0)
+
     def draw(self, u: Array) -> Draw:
-        """Parameters for n samples from uniforms u: (n, draws)."""
-        n = len(u)
-        theta = np.zeros((n, MAX_PARAMETERS), dtype=np.float32)
-        level = self.level.draw(u[:, 2]) if self.level is not None else np.full(n, np.nan)
-        severity = self.severity.draw(u[:, 0]) if self.severity is not None else None
-        up = u[:, 1] < 0.5 if self.direction == "both" else np.full(n, self.direction == "up")
-        for i, (name, param) in enumerate(self.parameters.items()):
-            how = self.values[name]
-            if i == 0 and severity is not None:
-                value = param.at(severity, up)
-            elif isinstance(how, Levels):
+        """Parameters for n samples from uniforms u: (n, reads)."""
+        n, start, usual = len(u), self.reads.start, self._usual
+        which = self.level.pick(u[:, 2 - start]) if isinstance(self.level, Choice) else np.zeros(n, dtype=np.int64)
+        theta, severity, level = usual.theta[which], usual.severity[which], usual.level[which]
+        if self.level is not None and not isinstance(self.level, Choice):
+            level = self.level.draw(u[:, 2 - start])
+        for i, param, how in self._drawn:
+            if isinstance(how, Levels):
                 value = how.at(level)
             elif param.choices is not None:
-                value = np.asarray([param.choices.index(v) for v in how.values])[how.pick(u[:, 3 + i])]
+                value = np.asarray([param.choices.index(v) for v in how.values])[how.pick(u[:, 3 + i - start])]
             elif param.integer and isinstance(how, Uniform):  # each whole number as likely as any other
                 low, high = np.ceil(how.low), np.floor(how.high)
-                value = np.minimum(low + np.floor((high - low + 1) * u[:, 3 + i]), high)
+                value = np.minimum(low + np.floor((high - low + 1) * u[:, 3 + i - start]), high)
             else:
-                value = how.draw(u[:, 3 + i])
-            theta[:, i] = np.floor(value + 0.5) if param.integer else value
-        first = next(iter(self.parameters.values()))
-        if severity is None:
-            drawn, active = first.severity(theta[:, 0]), np.ones(n, dtype=bool)
-        else:
-            drawn, active = severity, severity > 0
-        return Draw(theta, drawn.astype(np.float32), level.astype(np.float32), active)
+                value = how.draw(u[:, 3 + i - start])
+            theta[:, i] = param.stored(value)
+        if self.severity is not None:
+            severity = self.severity.draw(u[:, 0])
+            up = u[:, 1] < 0.5 if self.direction == "both" else np.full(n, self.direction == "up")
+            theta[:, 0] = self._first.stored(self._first.at(severity, up))
+        elif self._drawn and self._drawn[0][0] == 0:
+            severity = self._first.severity(theta[:, 0])
+        active = usual.active[which] if self.severity is None else severity > 0
+        return Draw(theta, severity.astype(np.float32, copy=False), level.astype(np.float32, copy=False), active)
+
+    @property
+    def _first(self) -> Param:
+        """The parameter that `severity` moves."""
+        return next(iter(self.parameters.values()))
+
+    @cached_property
+    def _usual(self) -> Draw:
+        """What does not differ between samples, once for each level where one is chosen from a few."""
+        level = np.asarray(self.level.values, dtype=np.float64) if isinstance(self.level, Choice) else np.full(1, np.nan)
+        theta = np.zeros((len(level), MAX_PARAMETERS), dtype=np.float32)
+        drawn = [i for i, _, _ in self._drawn]
+        for i, (name, param) in enumerate(self.parameters.items()):
+            how = self.values[name]
+            if i in drawn or (i == 0 and self.severity is not None):
+                continue
+            value = how.at(level) if isinstance(how, Levels) else param.choices.index(how.values[0]) if param.choices else how.bounds()[0]
+            theta[:, i] = param.stored(value)
+        return Draw(theta, self._first.severity(theta[:, 0]).astype(np.float32), level.astype(np.float32), np.ones(len(level), dtype=bool))
+
+    @cached_property
+    def _drawn(self) -> tuple[tuple[int, Param, Any], ...]:
+        """The parameters that differ between samples, beside what `severity` and a chosen level say: index, what it is, how it is drawn."""
+
+        def differs(how: Any) -> bool:
+            few = isinstance(how, Constant) or (isinstance(how, Choice) and len(how.values) == 1)
+            return not few and not (isinstance(how, Levels) and isinstance(self.level, Choice))
+
+        every = enumerate(self.parameters.items())
+        return tuple((i, q, self.values[n]) for i, (n, q) in every if differs(self.values[n]) and not (i == 0 and self.severity is not None))
 
     def to_dict(self) -> dict[str, Any]:
         """The arguments that build this op again."""
@@ -323,7 +367,8 @@ class Op:
     @classmethod
     def frame(cls, key: int, ids: Array, slots: Array | int, height: int, width: int) -> Frame:
         """What the tables of n samples may depend on, each in its own slot."""
-        return Frame(height, width, rng.uniforms(key, ids, slots, cls.uniforms, rng.TABLE_DRAW))
+        u = rng.uniforms(key, ids, slots, cls.uniforms, rng.TABLE_DRAW) if cls.uniforms else np.empty((len(ids), 0))
+        return Frame(height, width, u)
 
     @classmethod
     def describe(cls, theta: Array) -> dict[str, Any]:
@@ -403,14 +448,22 @@ class TwoStrokeOp(Op):
         """The stroke of each pass, as an index into `strokes`: (n, passes) int, -1 after a sample's last."""
         return np.tile(np.arange(len(cls.strokes)), (len(theta), 1))
 
+    @classmethod
+    def extents(cls, theta: Array, frame: Frame, passes: int) -> Array:
+        """How many rows and columns from the origin each pass writes: (n, passes, 2) int, for an op that reads the whole frame.
+
+        Two passes that follow each other and write the same part give it back to the buffer that they took it from; the rest of that
+        buffer is as it was before both.
+        """
+        return np.broadcast_to(np.array([frame.height, frame.width]), (len(theta), passes, 2))
+
 
 def ordered_sum(rows: Array) -> Array:
     """The sum of each row (n, k) as (n, 1), added from left to right.
 
     NumPy's own sum groups by length, so zeros that pad a row to its batch's longest would change the last bit.
     """
-    padded = np.concatenate([np.zeros((len(rows), 1)), rows], 1)
-    return np.cumsum(padded, axis=1)[:, -1:]
+    return rows.cumsum(axis=1, dtype=np.float64)[:, -1:] if rows.shape[1] else np.zeros((len(rows), 1))
 
 
 def probability(argument: str, value: float) -> float:

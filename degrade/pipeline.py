@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from . import backends
+from . import backends, compiled
 from .errors import unknown
+from .explain import H100, Explanation, explain
 from .files import load_recipe, save_recipe
 from .identity import Calls
 from .inputs import CHECKS, Images, check_ids, check_mask, check_seed, check_size, check_values, check_view, content_ids, wants_check
@@ -20,7 +21,7 @@ from .labels import Labels
 from .op import Op
 from .ops import REGISTRY
 from .program import Program
-from .recipe import Combinator, Node, Sheet, reads_call_mask, slots_of, stacked_banks, uniforms, walk
+from .recipe import Combinator, Node, Outline, Sheet, reads_call_mask, slots_of, stacked_banks, walk
 
 MAX_SLOTS = rng.PARAMETER_SLOT  # the last of a counter's 12-bit slots draws parameters
 
@@ -56,8 +57,14 @@ class Pipeline(nn.Module):
                 raise ValueError(f"op {type(node).__name__} is not registered; call degrade.register({type(node).__name__}) first.")
         self.recipe, self.seed, self.backend, self.check = recipe, check_seed(seed), backend, check
         self.calls = Calls()
+        self._outline = Outline(recipe)
         self._maps = stacked_banks(recipe)
         self._checked = False
+        self._number = compiled.number_of(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._number = compiled.number_of(self)  # a copy has a number of its own
 
     def _apply(self, fn: Any, *args: Any, **kwargs: Any) -> Pipeline:
         """Stored masks follow the module to its device, but .half() does not round them."""
@@ -82,15 +89,12 @@ class Pipeline(nn.Module):
     def _draw(self, ids: np.ndarray[Any, Any], size: tuple[int, int], view: int, epoch: int) -> Program:
         key = rng.fold(self.seed, epoch, view)
         height, width = size
-        sheet = Sheet(self.recipe, self._uniforms(key, ids), height, width)
+        outline = self._outline
+        sheet = Sheet(outline, key, ids, height, width)
         return Program(
-            sheet.ops, sheet.families, (height, width), key, ids, sheet.code, sheet.theta, sheet.severity, sheet.level,
-            sheet.family, sheet.numbers, sheet.first, sheet.last, sheet.parent, self._maps,
+            outline.ops, outline.families, size, key, ids, sheet.code, sheet.theta, sheet.severity, sheet.level,
+            sheet.family, sheet.numbers, sheet.first, sheet.last, outline.parent.copy(), self._maps,
         )  # fmt: skip
-
-    def _uniforms(self, key: int, ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """All uniforms of a batch from one Philox call: (b, uniforms) float64 in (0, 1)."""
-        return rng.uniforms(key, ids, rng.PARAMETER_SLOT, uniforms(self.recipe))
 
     # ---- applying --------------------------------------------------------------------------------------------------------
 
@@ -113,7 +117,25 @@ class Pipeline(nn.Module):
 
         Raises:
             ValueError, TypeError: bad input, naming the argument, the value and what is accepted.
+
+        Under `torch.compile` this is one operator of the graph, unless labels are asked for or x requires gradients; ids are then a
+        tensor or None.
         """
+        if compiled.takes(x, ids, program_ids) and not labels:
+            y: torch.Tensor = compiled.run(x, self._number, ids, mask, view, program_ids)
+            return y
+        program, mask, y = self._apply_to(x, ids, mask, view, program_ids)
+        # The labels keep their own copy: the caller may write to the mask afterwards.
+        return (y, Labels(program, None if mask is None else mask.clone())) if labels else y
+
+    def degrade(self, x: torch.Tensor, ids: Any, mask: torch.Tensor | None, view: int, program_ids: Any) -> torch.Tensor:
+        """`forward` without labels, for the operator."""
+        return self._apply_to(x, ids, mask, view, program_ids)[2]
+
+    def _apply_to(
+        self, x: torch.Tensor, ids: Any, mask: torch.Tensor | None, view: int, program_ids: Any
+    ) -> tuple[Program, torch.Tensor | None, torch.Tensor]:
+        """The program drawn, the mask as it was read, and the result."""
         images = Images(x)
         batch = images.batch
         read = wants_check(self.check, not self._checked)
@@ -125,22 +147,34 @@ class Pipeline(nn.Module):
                     "mask= was given, but no Local of the recipe reads it; put Local(..., mask=masks.FromTensor()) where it shall apply."
                 )
             mask = check_mask(mask, batch, read)
-        self._checked = True
+        if not self._checked:
+            self._checked = True
         own = self._ids(ids, batch)
-        drawn = own if program_ids is None else check_ids(program_ids, len(batch), "program_ids")
-        program = replace(self._draw(drawn, (batch.shape[2], batch.shape[3]), check_view(view), self.calls.epoch), ids=own)
-        y = images.back(run_checked(program, batch, mask, self.backend))
-        # The labels keep their own copy: the caller may write to the mask afterwards.
-        return (y, Labels(program, None if mask is None else mask.clone())) if labels else y
+        drawn = own if program_ids is None else check_ids(program_ids, batch.shape[0], "program_ids")
+        program = self._draw(drawn, (batch.shape[2], batch.shape[3]), check_view(view), self.calls.epoch)
+        if program_ids is not None:
+            program = replace(program, ids=own)
+        return program, mask, images.back(run_checked(program, batch, mask, self.backend))
 
     def _ids(self, ids: Any, batch: torch.Tensor) -> np.ndarray[Any, Any]:
         if ids is None:
-            return self.calls.next(len(batch))
+            return self.calls.next(batch.shape[0])
         if isinstance(ids, str):
             if ids != "content":
                 raise ValueError(f"ids={ids!r} is not accepted; accepted: (b,) whole numbers, 'content', or None.")
             return content_ids(batch)
-        return check_ids(ids, len(batch))
+        return check_ids(ids, batch.shape[0])
+
+    def explain(self, size: tuple[int, int] = (224, 224), batch: int = 256, dtype: torch.dtype = torch.uint8, bandwidth: float = H100) -> Explanation:
+        """What one batch costs the engine: launches, tiles, bytes, and the floor they imply. Print it.
+
+        Args:
+            size: (height, width) in pixels.
+            batch: how many images, of ids 0 to batch − 1.
+            dtype: that of the images.
+            bandwidth: bytes per second, both directions counted; by default what a copy moves on an H100.
+        """
+        return explain(self.sample(np.arange(batch), size), dtype, bandwidth)
 
     # ---- state -----------------------------------------------------------------------------------------------------------
 
@@ -177,8 +211,9 @@ class Pipeline(nn.Module):
 
 def run_checked(program: Program, batch: torch.Tensor, mask: torch.Tensor | None, backend: str) -> torch.Tensor:
     """Run a program on images b 3 h w that fit it; an empty batch comes back empty."""
-    if len(program) != len(batch):
-        raise ValueError(f"the program holds {len(program)} samples and x {len(batch)}; accepted: equal numbers.")
+    count = batch.shape[0]
+    if len(program) != count:
+        raise ValueError(f"the program holds {len(program)} samples and x {count}; accepted: equal numbers.")
     if program.size != tuple(batch.shape[2:]):
         raise ValueError(
             f"the program was drawn for images of {program.size[0]}x{program.size[1]} and x has {batch.shape[2]}x{batch.shape[3]}; accepted: equal sizes."
@@ -187,7 +222,7 @@ def run_checked(program: Program, batch: torch.Tensor, mask: torch.Tensor | None
         raise ValueError(
             "the stored masks are on the CPU and x on a GPU, where copying them would wait at every call; use pipeline.to(x.device) or program.to(x.device)."
         )
-    return backends.run(program, batch, mask, backend) if len(batch) else torch.empty_like(batch)
+    return backends.run(program, batch, mask, backend) if count else torch.empty_like(batch)
 
 
 def apply(program: Program, x: torch.Tensor, mask: torch.Tensor | None = None, backend: str = "auto", check: str = "first") -> torch.Tensor:

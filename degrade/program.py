@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import torch
 
 from .distributions import Array
 from .masks.base import MAX_NUMBERS
-from .op import MAX_PARAMETERS
+from .op import MAX_PARAMETERS, Op
 from .ops import find
 from .storing import pack, unpack, write_whole
 from .stream import STREAM, check_stream
@@ -39,7 +41,7 @@ class Program:
     severity: Array  # (b, s) float32 in 0..1
     level: Array  # (b, s) float32, NaN where no level was drawn
     family: Array  # (b, r) int16, -1 where the region is not used
-    numbers: Array  # (b, r, 16) float32, what the mask family drew
+    numbers: Array  # (b, r, columns_of(families)) float32, what the mask family drew
     first: Array  # (b, r) int16
     last: Array  # (b, r) int16
     parent: Array  # (r,) int16, the region directly around each region, -1 for none
@@ -55,18 +57,24 @@ class Program:
     def identity(self) -> Array:
         """Which slots hold parameters that change nothing: (b, s) bool."""
         same = np.zeros(self.code.shape, dtype=bool)
-        for i, name in enumerate(self.ops):
-            here = self.code == i
-            same[here] = find(name).identity(self.theta[here])
+        for op, rows, slots in self.taken():
+            same[rows, slots] = op.identity(self.theta[rows, slots])
         return same
+
+    def taken(self) -> Iterator[tuple[type[Op], Array, Array]]:
+        """Each op that stands in some slot, with the samples and the slots where it stands."""
+        rows, slots = (self.code >= 0).nonzero()
+        for code, own in groups(self.code[rows, slots]):
+            yield find(self.ops[code]), rows[own], slots[own]
 
     def leaders(self) -> Array:
         """The outermost region of equal span around each region, (b, r) int; their masks multiply. -1 where unused."""
-        leader = np.tile(np.arange(len(self.parent)), (len(self), 1))
-        for region, parent in enumerate(self.parent):
-            if parent >= 0:
-                equal = (self.first[:, parent] == self.first[:, region]) & (self.last[:, parent] == self.last[:, region])
-                leader[:, region] = np.where(equal, leader[:, parent], leader[:, region])
+        leader = np.empty(self.family.shape, dtype=np.int64)
+        leader[:] = np.arange(len(self.parent))
+        for region in (self.parent >= 0).nonzero()[0].tolist():
+            parent = self.parent[region]
+            equal = (self.first[:, parent] == self.first[:, region]) & (self.last[:, parent] == self.last[:, region])
+            leader[:, region] = np.where(equal, leader[:, parent], leader[:, region])
         return np.where(self.family >= 0, leader, -1)
 
     def select(self, rows: Any) -> Program:
@@ -125,6 +133,8 @@ class Program:
         }
 
     def _sample(self, i: int) -> dict[str, Any]:
+        from .masks import find as find_mask
+
         slots = [
             {
                 "slot": s,
@@ -141,7 +151,7 @@ class Program:
                 "mask": self.families[self.family[i, r]],
                 "first": int(self.first[i, r]),
                 "last": int(self.last[i, r]),
-                "numbers": self.numbers[i, r].tolist(),
+                "numbers": self.numbers[i, r, : find_mask(self.families[self.family[i, r]]).columns].tolist(),
             }
             for r in np.flatnonzero(self.family[i] >= 0).tolist()
         ]
@@ -205,7 +215,7 @@ class Program:
             "severity": np.zeros((b, s), np.float32),
             "level": np.full((b, s), np.nan, np.float32),
             "family": np.full((b, r), -1, np.int16),
-            "numbers": np.zeros((b, r, MAX_NUMBERS), np.float32),
+            "numbers": np.zeros((b, r, columns_of(families)), np.float32),
             "first": np.full((b, r), -1, np.int16),
             "last": np.full((b, r), -1, np.int16),
         }
@@ -218,7 +228,8 @@ class Program:
                 out["level"][at] = np.nan if slot["level"] is None else slot["level"]
             for region in sample["regions"]:
                 at = i, _index(region["region"])
-                out["family"][at], out["numbers"][at] = families.index(region["mask"]), _exactly(region["numbers"], MAX_NUMBERS)
+                count = find_mask(region["mask"]).columns
+                out["family"][at], out["numbers"][at][:count] = families.index(region["mask"]), _exactly(region["numbers"], count)
                 out["first"][at], out["last"][at] = region["first"], region["last"]
         return cls(
             ops=ops,
@@ -247,6 +258,22 @@ class Program:
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"path={str(path)!r} is not a degrade program: {error}.") from None
         return cls.from_dict(data)
+
+
+def columns_of(families: tuple[str, ...]) -> int:
+    """How many numbers the largest of these mask families stores, and at least those that device functions get as values."""
+    from .masks import find as find_mask
+
+    return max((find_mask(name).columns for name in families), default=MAX_NUMBERS)
+
+
+def groups(codes: Array) -> Iterator[tuple[int, Array]]:
+    """Each value of a 1-D array, rising, with the positions where it stands, rising too."""
+    order = codes.argsort(kind="stable")
+    ordered = codes[order]
+    edges = ((ordered[1:] != ordered[:-1]).nonzero()[0] + 1).tolist()
+    for begin, end in pairwise([0, *edges, len(codes)] if len(codes) else []):
+        yield int(ordered[begin]), order[begin:end]
 
 
 def _whole(value: Any) -> int:

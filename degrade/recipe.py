@@ -2,20 +2,24 @@
 
 A recipe has a fixed number of *slots* and a fixed number of uniforms per sample. Every node owns its uniforms whether it
 is taken or not, and an op skipped by chance leaves its slot empty, so nothing shifts anybody else's random numbers.
+
+A batch is drawn in two steps: first what decides which ops a sample takes and where, then the parameters of those it takes.
 """
 
 from __future__ import annotations
 
-from typing import Any, Union
+from functools import cached_property
+from typing import Any, NamedTuple, Union
 
 import numpy as np
 import torch
 
 from .distributions import Array, Choice, Constant, Uniform, parse
 from .errors import unknown
-from .masks.base import MAX_NUMBERS, Mask
-from .op import MAX_PARAMETERS, Op, probability
-from .program import CALL_MASK
+from .kernels import rng
+from .masks.base import Mask
+from .op import MAX_PARAMETERS, Draw, Op, probability
+from .program import CALL_MASK, columns_of, groups
 
 Node = Union[Op, "Combinator"]
 
@@ -35,17 +39,32 @@ class Combinator:
         self.p = probability("p", p)
 
     own = 0  # uniforms beside p
+    decides = True  # whether they say which children are taken and where
 
-    @property
+    @cached_property
     def slots(self) -> int:
         raise NotImplementedError
 
-    @property
+    @cached_property
     def uniforms(self) -> int:
         return 1 + self.own + sum(uniforms(c) for c in self.children)
 
-    def draw(self, sheet: Sheet, rows: Array, slots: Array, at: int) -> None:
-        """Fill the sheet for the given rows, from their given first slots; `at` is this node's first uniform after p."""
+    @cached_property
+    def regions(self) -> int:
+        """How many `Local`s there are, the node and all below it."""
+        return isinstance(self, Local) + sum(c.regions for c in self.children if isinstance(c, Combinator))
+
+    @cached_property
+    def placed(self) -> tuple[tuple[Node, int, int], ...]:
+        """Each child, with its first uniform and its first region, counted from the node's own."""
+        out, at, region = [], 1 + self.own, int(isinstance(self, Local))
+        for child in self.children:
+            out.append((child, at, region))
+            at, region = at + uniforms(child), region + (child.regions if isinstance(child, Combinator) else 0)
+        return tuple(out)
+
+    def draw(self, sheet: Sheet, rows: Array, slots: Array, at: int, region: int) -> None:
+        """Fill the sheet for the given rows, from their given first slots; `at` and `region` are the node's first uniform and region."""
         raise NotImplementedError
 
     def options(self) -> dict[str, Any]:
@@ -68,14 +87,14 @@ class Compose(Combinator):
     def __init__(self, *children: Node, p: float = 1.0) -> None:
         super().__init__(children, p)
 
-    @property
+    @cached_property
     def slots(self) -> int:
         return sum(slots_of(c) for c in self.children)
 
-    def draw(self, sheet: Sheet, rows: Array, slots: Array, at: int) -> None:
-        for child in self.children:
-            fill(child, sheet, rows, slots, at)
-            slots, at = slots + slots_of(child), at + uniforms(child)
+    def draw(self, sheet: Sheet, rows: Array, slots: Array, at: int, region: int) -> None:
+        for child, uniform, inside in self.placed:
+            fill(child, sheet, rows, slots, at + uniform, region + inside)
+            slots = slots + slots_of(child)
 
 
 class OneOf(Combinator):
@@ -93,16 +112,14 @@ class OneOf(Combinator):
         super().__init__(children, p)
         self.choice = Choice(range(len(children)), weights)
 
-    @property
+    @cached_property
     def slots(self) -> int:
         return max(slots_of(c) for c in self.children)
 
-    def draw(self, sheet: Sheet, rows: Array, slots: Array, at: int) -> None:
-        picked = self.choice.pick(sheet.u[rows, at])
-        at += 1
-        for i, child in enumerate(self.children):
-            fill(child, sheet, rows[picked == i], slots[picked == i], at)
-            at += uniforms(child)
+    def draw(self, sheet: Sheet, rows: Array, slots: Array, at: int, region: int) -> None:
+        for i, own in groups(self.choice.pick(sheet.decision(rows, at + 1))):
+            child, uniform, inside = self.placed[i]
+            fill(child, sheet, rows[own], slots[own], at + uniform, region + inside)
 
     def options(self) -> dict[str, Any]:
         weights = {} if self.choice.weights is None else {"weights": list(self.choice.weights)}
@@ -136,27 +153,33 @@ class SomeOf(Combinator):
         if self.weights is not None and min(self.weights) <= 0:
             raise ValueError(f"weights={self.weights} must be positive; leave a child out instead.")
 
-    @property
+    @cached_property
     def own(self) -> int:  # type: ignore[override]
         return 1 + len(self.children)
 
-    @property
+    @cached_property
     def slots(self) -> int:
-        return max(self.n.values) * max(slots_of(c) for c in self.children)
+        return max(self.n.values) * self.width
 
-    def draw(self, sheet: Sheet, rows: Array, slots: Array, at: int) -> None:
-        count = self.n.draw(sheet.u[rows, at])[:, None]
+    @cached_property
+    def width(self) -> int:
+        """Slots of one place in the order, where any child may stand."""
+        return max(slots_of(c) for c in self.children)
+
+    def draw(self, sheet: Sheet, rows: Array, slots: Array, at: int, region: int) -> None:
+        count = self.n.draw(sheet.decision(rows, at + 1))[:, None]
         # Exponential races: sorting them draws without replacement, with the given weights.
-        races = -np.log(sheet.u[rows, at + 1 : at + self.own]) / (1.0 if self.weights is None else np.asarray(self.weights))
-        place = np.argsort(np.argsort(races, axis=1, kind="stable"), axis=1, kind="stable")
+        races = -np.log(sheet.decision(rows, at + 2, len(self.children))) / (1.0 if self.weights is None else np.asarray(self.weights))
+        place = races.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
         chosen = place < count
         if self.order == "recipe":
-            place = np.cumsum(chosen, axis=1) - 1
-        at, width = at + self.own, max(slots_of(c) for c in self.children)
-        for i, child in enumerate(self.children):
-            taken = chosen[:, i]
-            fill(child, sheet, rows[taken], slots[taken] + width * place[taken, i], at)
-            at += uniforms(child)
+            place = chosen.cumsum(axis=1) - 1
+        slots = slots[:, None] + self.width * place
+        children, takers = chosen.T.nonzero()
+        for i, own in groups(children):
+            child, uniform, inside = self.placed[i]
+            taken = takers[own]
+            fill(child, sheet, rows[taken], slots[taken, i], at + uniform, region + inside)
 
     def options(self) -> dict[str, Any]:
         out: dict[str, Any] = {"n": self.n.to_dict() if self.n.weights or len(self.n.values) > 1 else self.n.values[0]}
@@ -187,18 +210,20 @@ class Local(Combinator):
             )
         self.mask = mask
 
-    @property
+    decides = False
+
+    @cached_property
     def own(self) -> int:  # type: ignore[override]
         return self.mask.draws
 
-    @property
+    @cached_property
     def slots(self) -> int:
         return slots_of(self.children[0])
 
-    def draw(self, sheet: Sheet, rows: Array, slots: Array, at: int) -> None:
-        region = sheet.open_region(self.mask, rows, slots, slots + self.slots - 1, at)
-        fill(self.children[0], sheet, rows, slots, at + self.own)
-        sheet.close_region(region)
+    def draw(self, sheet: Sheet, rows: Array, slots: Array, at: int, region: int) -> None:
+        sheet.confine(self.mask, rows, slots, slots + self.slots - 1, at + 1, region)
+        ((child, uniform, inside),) = self.placed
+        fill(child, sheet, rows, slots, at + uniform, region + inside)
 
     def __repr__(self) -> str:
         return f"Local({self.children[0]!r}, mask={self.mask!r}{f', p={self.p}' if self.p != 1 else ''})"
@@ -219,14 +244,15 @@ class Relative(Combinator):
             raise ValueError(f"reference_size={reference_size!r} is not a size; accepted: a whole number of pixels from 1.")
         self.reference_size = int(reference_size)
 
-    @property
+    @cached_property
     def slots(self) -> int:
         return slots_of(self.children[0])
 
-    def draw(self, sheet: Sheet, rows: Array, slots: Array, at: int) -> None:
+    def draw(self, sheet: Sheet, rows: Array, slots: Array, at: int, region: int) -> None:
         around = sheet.scale
         sheet.scale = around * min(sheet.height, sheet.width) / self.reference_size
-        fill(self.children[0], sheet, rows, slots, at)
+        ((child, uniform, inside),) = self.placed
+        fill(child, sheet, rows, slots, at + uniform, region + inside)
         sheet.scale = around
 
     def options(self) -> dict[str, Any]:
@@ -248,92 +274,158 @@ def walk(node: Node) -> list[Node]:
     return [node] + ([n for c in node.children for n in walk(c)] if isinstance(node, Combinator) else [])
 
 
-def fill(node: Node, sheet: Sheet, rows: Array, slots: Array, at: int) -> None:
-    """Draw one node for some samples; `at` is its first uniform, which decides p."""
+def fill(node: Node, sheet: Sheet, rows: Array, slots: Array, at: int, region: int) -> None:
+    """Draw one node for some samples; `at` is its first uniform, which decides p, and `region` its first region."""
     if node.p < 1.0:
-        taken = sheet.u[rows, at] < node.p
+        taken = sheet.decision(rows, at) < node.p
         rows, slots = rows[taken], slots[taken]
+    if not len(rows):
+        return
     if isinstance(node, Op):
         sheet.put(node, rows, slots, at + 1)
     else:
-        node.draw(sheet, rows, slots, at + 1)
+        node.draw(sheet, rows, slots, at, region)
+
+
+class Outline:
+    """What of a program depends on the recipe alone."""
+
+    def __init__(self, root: Node) -> None:
+        nodes = walk(root)
+        self.masks = [n.mask for n in nodes if isinstance(n, Local)]  # of each region
+        self.root, self.slots, self.regions = root, slots_of(root), len(self.masks)
+        self.ops = tuple(sorted({n.name for n in nodes if isinstance(n, Op)}))
+        self.families = tuple(sorted({mask.name for mask in self.masks}))
+        self.columns = columns_of(self.families)
+        self.parent = np.array(_parents(root, -1, 0), dtype=np.int16)
+        self.bank_rows = _bank_rows(self.masks)
+        decisions = _decisions(root, 0)
+        self.counters = np.array(sorted({at // 4 for at in decisions}), dtype=np.int64)
+        first = {int(counter): 4 * i for i, counter in enumerate(self.counters)}
+        self.column = {at: first[at // 4] + at % 4 for at in decisions}  # of each uniform, among those of all these counters
+
+
+def _parents(node: Node, around: int, region: int) -> list[int]:
+    """The region directly around each of a node's regions; -1 for none."""
+    if isinstance(node, Op):
+        return []
+    own, inner = ([around], region) if isinstance(node, Local) else ([], around)
+    return own + [p for child, _, inside in node.placed for p in _parents(child, inner, region + inside)]
+
+
+def _decisions(node: Node, at: int) -> list[int]:
+    """The uniforms that decide which ops a sample takes and where."""
+    out = [at] if node.p < 1.0 else []
+    if isinstance(node, Op):
+        return out
+    out += range(at + 1, at + 1 + node.own) if node.decides else ()
+    return out + [i for child, uniform, _ in node.placed for i in _decisions(child, at + uniform)]
+
+
+class Wanted(NamedTuple):
+    """Something to be drawn for some samples, when all is decided."""
+
+    what: Any  # an op or a mask
+    rows: Array
+    place: Any  # the slots of an op, the region of a mask
+    at: int  # the first of its uniforms
+    draws: int
+    scale: float = 1.0  # of lengths in pixels
 
 
 class Sheet:
     """The arrays of a program while it is being drawn. b samples, s slots, r regions (one per `Local` of the recipe)."""
 
-    def __init__(self, root: Node, u: Array, height: int, width: int) -> None:
-        nodes = walk(root)
-        self.u, self.height, self.width = u, height, width
-        self.ops = tuple(sorted({n.name for n in nodes if isinstance(n, Op)}))
-        self.families = tuple(sorted({n.mask.name for n in nodes if isinstance(n, Local)}))
-        locals_ = [n for n in nodes if isinstance(n, Local)]
-        b, s, r = len(u), slots_of(root), len(locals_)
-        self.code = np.full((b, s), -1, dtype=np.int16)
+    def __init__(self, outline: Outline, key: int, ids: Array, height: int, width: int) -> None:
+        b, s, r = len(ids), outline.slots, outline.regions
+        self.outline, self.key, self.ids, self.height, self.width = outline, key, ids, height, width
         self.theta = np.zeros((b, s, MAX_PARAMETERS), dtype=np.float32)
-        self.severity = np.zeros((b, s), dtype=np.float32)
-        self.level = np.full((b, s), np.nan, dtype=np.float32)
-        self.family = np.full((b, r), -1, dtype=np.int16)
-        self.numbers = np.zeros((b, r, MAX_NUMBERS), dtype=np.float32)
-        self.first = np.full((b, r), -1, dtype=np.int16)
-        self.last = np.full((b, r), -1, dtype=np.int16)
-        self.parent = np.full(r, -1, dtype=np.int16)
-        self.banks = _bank_rows([n.mask for n in locals_])
+        self.severity, self.level = np.zeros((b, s), dtype=np.float32), np.empty((b, s), dtype=np.float32)
+        self.numbers = np.zeros((b, r, outline.columns), dtype=np.float32)
+        self.code, self.family, self.first, self.last = (np.empty((b, k), dtype=np.int16) for k in (s, r, r, r))
+        self.level.fill(np.nan)
+        for empty in (self.code, self.family, self.first, self.last):
+            empty.fill(-1)
         self.scale = 1.0  # of lengths in pixels
-        self._open: list[int] = []
-        self._next = 0
-        fill(root, self, np.arange(b), np.zeros(b, dtype=np.int64), 0)
-        self._trim()
+        self._decided = rng.draws(key, ids, rng.PARAMETER_SLOT, outline.counters) if len(outline.counters) else np.empty((b, 0))
+        self._ops: list[Wanted] = []
+        self._masks: list[Wanted] = []
+        fill(outline.root, self, np.arange(b), np.zeros(b, dtype=np.int64), 0, 0)
+        drawn = self._uniforms(self._ops + self._masks)
+        self._write_ops(drawn[: len(self._ops)])
+        self._write_masks(drawn[len(self._ops) :])
+
+    def decision(self, rows: Array, at: int, count: int = 0) -> Array:
+        """One uniform of each row, or (n, count) in sequence."""
+        column = self.outline.column[at]
+        return self._decided[rows, column : column + count] if count else self._decided[rows, column]
 
     def put(self, op: Op, rows: Array, slots: Array, at: int) -> None:
-        """Draw an op's parameters into the given slots."""
-        if not len(rows):
-            return
-        drawn = op.draw(self.u[rows, at : at + op.draws])
-        rows, slots = rows[drawn.active], slots[drawn.active]
-        self.code[rows, slots] = self.ops.index(op.name)
-        self.theta[rows, slots] = drawn.theta[drawn.active] if self.scale == 1.0 else op.scaled(drawn.theta[drawn.active], self.scale)
-        self.severity[rows, slots] = drawn.severity[drawn.active]
-        self.level[rows, slots] = drawn.level[drawn.active]
+        """An op in the given slots."""
+        self._ops.append(Wanted(op, rows, slots, at + op.reads.start, len(op.reads), self.scale))
 
-    def open_region(self, mask: Mask, rows: Array, first: Array, last: Array, at: int) -> int:
-        """Draw a mask over a span of slots; its number is fixed by the recipe."""
-        region, self._next = self._next, self._next + 1
-        self.parent[region] = self._open[-1] if self._open else -1
-        self._open.append(region)
-        if len(rows):
-            self.family[rows, region] = self.families.index(mask.name)
-            numbers = mask.draw(self.u[rows, at : at + mask.draws], self.height, self.width)
-            if mask.name == "from_tensor":
-                numbers[:, 0] = CALL_MASK if mask.bank is None else numbers[:, 0] + self.banks[id(mask)]
-            self.numbers[rows, region] = numbers
-            self.first[rows, region], self.last[rows, region] = first, last
-        return region
+    def confine(self, mask: Mask, rows: Array, first: Array, last: Array, at: int, region: int) -> None:
+        """A mask over a span of slots."""
+        self.family[rows, region] = self.outline.families.index(mask.name)
+        self.first[rows, region], self.last[rows, region] = first, last
+        self._masks.append(Wanted(mask, rows, region, at, mask.draws))
 
-    def close_region(self, region: int) -> None:
-        self._open.remove(region)
+    def _uniforms(self, wanted: list[Wanted]) -> list[Array]:
+        """What each one is drawn from, (n, count) float64 in (0, 1), all from one Philox call."""
+        if not wanted:
+            return []
+        blocks = [(len(w.rows), w.at // 4, (w.at + w.draws + 3) // 4 - w.at // 4 if w.draws else 0) for w in wanted]
+        n, first, counters = np.array(blocks).T
+        each = counters.repeat(n)
+        rows = np.concatenate([w.rows for w in wanted]).repeat(each)
+        column = np.arange(len(rows)) + (first.repeat(n) - each.cumsum() + each).repeat(each)
+        low, high = rng.halves(self.ids[rows])
+        u = rng.quadruples(self.key, column, np.full(len(rows), rng.PARAMETER_SLOT << 20), low, high).reshape(-1)
+        out, begin = [], 0
+        for w, (k, _, c) in zip(wanted, blocks):
+            block = u[begin : begin + 4 * k * c].reshape(k, 4 * c)
+            out.append(block[:, w.at % 4 : w.at % 4 + w.draws])
+            begin += 4 * k * c
+        return out
+
+    def _write_ops(self, uniforms: list[Array]) -> None:
+        for w, u in zip(self._ops, uniforms):
+            drawn, at = w.what.draw(u), (w.rows, w.place)
+            if not drawn.active.all():
+                drawn, at = Draw(*(part[drawn.active] for part in drawn)), (w.rows[drawn.active], w.place[drawn.active])
+            self.code[at] = self.outline.ops.index(w.what.name)
+            self.theta[at] = drawn.theta if w.scale == 1.0 else w.what.scaled(drawn.theta, w.scale)
+            self.severity[at], self.level[at] = drawn.severity, drawn.level
+
+    def _write_masks(self, uniforms: list[Array]) -> None:
+        for w, u in zip(self._masks, uniforms):
+            numbers = w.what.draw(u, self.height, self.width)
+            if w.what.name == "from_tensor":
+                numbers[:, 0] = CALL_MASK if w.what.bank is None else numbers[:, 0] + self.outline.bank_rows[w.place]
+            self.numbers[w.rows, w.place, : numbers.shape[1]] = numbers
+        if self._masks:
+            self._trim()
 
     def _trim(self) -> None:
         """Shrink every region to its occupied slots and drop the empty ones, so that a program has one form only."""
         slot = np.arange(self.code.shape[1])
-        for region in range(len(self.parent)):
-            first, last = self.first[:, region, None], self.last[:, region, None]
-            used = (self.code >= 0) & (slot >= first) & (slot <= last)
-            empty = ~used.any(1)
-            self.first[:, region] = np.where(empty, -1, used.argmax(1))
-            self.last[:, region] = np.where(empty, -1, len(slot) - 1 - used[:, ::-1].argmax(1))
-            self.family[empty, region] = -1
-            self.numbers[empty, region] = 0
+        used = (self.code >= 0)[:, None, :] & (slot >= self.first[:, :, None]) & (slot <= self.last[:, :, None])
+        empty = ~used.any(2)
+        self.first[:] = np.where(empty, -1, used.argmax(2))
+        self.last[:] = np.where(empty, -1, len(slot) - 1 - used[:, :, ::-1].argmax(2))
+        self.family[empty] = -1
+        self.numbers[empty] = 0
 
 
-def _bank_rows(masks: list[Mask]) -> dict[int, int]:
-    """The first row of each stored map bank when the banks of a recipe are stacked."""
-    rows, at = {}, 0
+def _bank_rows(masks: list[Mask]) -> list[int]:
+    """The first row of each region's stored maps when the banks of a recipe are stacked; 0 where there are none."""
+    rows: dict[int, int] = {}
+    at = 0
     for mask in masks:
         if mask.bank is not None and id(mask) not in rows:
             rows[id(mask)] = at
             at += len(mask.bank)
-    return rows
+    return [rows.get(id(mask), 0) for mask in masks]
 
 
 def stacked_banks(root: Node) -> torch.Tensor | None:

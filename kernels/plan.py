@@ -14,9 +14,12 @@ INSTRUCTION = 12
 EMPTY, SAVE, BLEND = -1, -2, -3  # other codes: point ops from 0, then the settles of two-stroke ops
 
 # One work item: a rectangle of tiles of one sample, and the positions to run there.
-SAMPLE, BEGIN, END, FIRST_TILE, TILE_Y, TILE_X, TILES_WIDE, LEAVES, STROKE, STAGE, SOURCE, TARGET = range(12)
-ITEM = 12
+SAMPLE, BEGIN, END, FIRST_TILE, TILE_Y, TILE_X, TILES_WIDE, STROKE, STAGE, SOURCE, TARGET = range(11)
 # SOURCE and TARGET name a buffer: 0 the canvas, 1 and 2 the halves of the scratch.
+# Of a settle, two rectangles Y0 Y1 X0 X1: what later settles change, so that a tile outside is the result; and what later reaches
+# read besides, so that a tile inside goes to the canvas.
+CHANGES, READS = 11, 15
+ITEM = 19
 
 # The same numbers for device code, which sees no plain globals.
 N_INSTRUCTION, N_ITEM = tl.constexpr(INSTRUCTION), tl.constexpr(ITEM)
@@ -25,5 +28,6 @@ OF_SLOT, OF_THETA, OF_TABLE, OF_WORDS = tl.constexpr(SLOT), tl.constexpr(THETA),
 OF_MASKS, OF_COUNT, OF_DEPTH = tl.constexpr(MASKS), tl.constexpr(COUNT), tl.constexpr(DEPTH)
 OF_Y0, OF_Y1, OF_X0, OF_X1 = tl.constexpr(Y0), tl.constexpr(Y1), tl.constexpr(X0), tl.constexpr(X1)
 OF_BEGIN, OF_END, OF_FIRST_TILE = tl.constexpr(BEGIN), tl.constexpr(END), tl.constexpr(FIRST_TILE)
-OF_TILE_Y, OF_TILE_X, OF_TILES_WIDE, OF_LEAVES = tl.constexpr(TILE_Y), tl.constexpr(TILE_X), tl.constexpr(TILES_WIDE), tl.constexpr(LEAVES)
+OF_TILE_Y, OF_TILE_X, OF_TILES_WIDE = tl.constexpr(TILE_Y), tl.constexpr(TILE_X), tl.constexpr(TILES_WIDE)
+OF_CHANGES, OF_READS = tl.constexpr(CHANGES), tl.constexpr(READS)
 OF_STROKE, OF_STAGE, OF_SOURCE, OF_TARGET = tl.constexpr(STROKE), tl.constexpr(STAGE), tl.constexpr(SOURCE), tl.constexpr(TARGET)

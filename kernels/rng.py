@@ -12,7 +12,7 @@ The counter layout is frozen (degrade.STREAM):
 
 from __future__ import annotations
 
-import itertools
+import functools
 from typing import TypeVar
 
 import numpy as np
@@ -26,9 +26,8 @@ PARAMETER_SLOT = 0xFFF
 TABLE_DRAW = 0xF
 UNIFORM_STEP = 2.0**-23
 ROUNDS = 10
-FACTORS = np.array([0xD2511F53, 0xCD9E8D57], dtype=np.uint64).reshape(2, 1, 1)
-WEYL = np.array([0x9E3779B9, 0xBB67AE85], dtype=np.uint64).reshape(2, 1, 1)
-FEW = 12  # counters up to which Python's own numbers are quicker than arrays
+FACTORS = np.array([0xD2511F53, 0xCD9E8D57], dtype=np.uint64)
+FEW = 16  # counters up to which Python's own numbers are quicker than arrays
 PIECE = 12_288  # counters: the six rows of words that `_unit_piece` works on stay in the second-level cache
 
 
@@ -37,14 +36,19 @@ def philox(key: int, c0: Words, c1: Words, c2: Words, c3: Words) -> tuple[Words,
 
     int64 products wrap, which keeps all 64 bits of the unsigned product; the masked shift then reads its high half.
     """
-    k0, k1 = key & MASK, key >> 32 & MASK
-    for _ in range(ROUNDS):
+    for k0, k1 in round_keys(key):
         a, b = c0 * 0xD2511F53, c2 * 0xCD9E8D57  # type: ignore[operator]
         c0, c1, c2, c3 = (b >> 32 & MASK) ^ c1 ^ k0, b & MASK, (a >> 32 & MASK) ^ c3 ^ k1, a & MASK
-        k0, k1 = k0 + 0x9E3779B9 & MASK, k1 + 0xBB67AE85 & MASK
     return c0, c1, c2, c3
 
 
+@functools.lru_cache(maxsize=64)
+def round_keys(key: int) -> tuple[tuple[int, int], ...]:
+    """The two key words of each round."""
+    return tuple(((key + k * 0x9E3779B9) & MASK, ((key >> 32) + k * 0xBB67AE85) & MASK) for k in range(ROUNDS))
+
+
+@functools.lru_cache(maxsize=64)
 def fold(key: int, *numbers: int) -> int:
     """A new 64-bit key from a key and up to three non-negative numbers (epoch, view)."""
     low, high, *_ = philox(key, *([int(n) for n in numbers] + [0, 0, 0])[:3], 0x464F4C44)  # the word spells FOLD
@@ -63,24 +67,48 @@ def stream_word(slot: int, region: int = 0, frame: int = 0, draw: int = 0) -> in
 
 def uniforms(key: int, ids: np.ndarray, slot: np.ndarray | int, count: int, draw: int = 0) -> np.ndarray:
     """(n, count) float64 uniforms in (0, 1) on the host, for n ids, each in its own slot."""
-    low, high = halves(ids)
-    stream = np.broadcast_to(np.asarray(slot, dtype=np.int64) << 20 | draw, low.shape)
-    columns = np.arange(-(-count // 4), dtype=np.int64)
-    if len(low) * len(columns) <= FEW:
-        counters = itertools.product(zip(stream.tolist(), low.tolist(), high.tolist()), columns.tolist())
-        words = np.array([philox(key, c, *own) for own, c in counters])
-    else:
-        words = np.stack(philox(key, columns[None, :], stream[:, None], low[:, None], high[:, None]), 2)
-    flat: np.ndarray = words.reshape(len(low), 4 * len(columns))[:, :count]
-    return (flat + 0.5) * 2.0**-32
+    return draws(key, ids, slot, np.arange(-(-count // 4)), draw)[:, :count]
+
+
+def draws(key: int, ids: np.ndarray, slot: np.ndarray | int, counters: np.ndarray, draw: int = 0) -> np.ndarray:
+    """(n, 4 · counters) float64 uniforms in (0, 1): four from each of these counters, for n ids, each in its own slot."""
+    n, each = len(ids), len(counters)
+    low, high = halves(ids.repeat(each))
+    stream = np.zeros(n, dtype=np.int64) + (np.asarray(slot, dtype=np.int64) << 20 | draw)
+    column = counters[None].repeat(n, axis=0).reshape(-1)
+    return quadruples(key, column, stream.repeat(each), low, high).reshape(n, 4 * each)
+
+
+def quadruples(key: int, c0: np.ndarray, c1: np.ndarray, c2: np.ndarray, c3: np.ndarray) -> np.ndarray:
+    """(n, 4) float64 uniforms in (0, 1) from n counters, given as int64 words below 2³²."""
+    if len(c0) <= FEW:
+        words = np.array([philox(key, *counter) for counter in zip(c0.tolist(), c1.tolist(), c2.tolist(), c3.tolist())], dtype=np.float64)
+        return (words.reshape(-1, 4) + 0.5) * 2.0**-32
+    even, odd = np.stack((c0, c2)).view(np.uint64), np.stack((c1, c3)).view(np.uint64)
+    _rounds(even, odd, np.empty_like(even), np.array(round_keys(key), dtype=np.uint64)[:, :, None])
+    out = np.empty((len(c0), 4))
+    out[:, 0::2], out[:, 1::2] = even.T, odd.T
+    out += 0.5
+    out *= 2.0**-32
+    return out
+
+
+def _rounds(even: np.ndarray, odd: np.ndarray, product: np.ndarray, keys: np.ndarray) -> None:
+    """Rounds of `philox`, in place: words 0 and 2 are the rows of `even`, 1 and 3 those of `odd`; `product` is for what lies between."""
+    mask, factors, crossed = np.uint64(MASK), FACTORS.reshape(2, *(1,) * (even.ndim - 1)), product[::-1]
+    for k in keys:
+        np.multiply(even, factors, out=product)
+        np.right_shift(crossed, 32, out=even)
+        even ^= odd
+        even ^= k
+        np.bitwise_and(crossed, mask, out=odd)
 
 
 def unit_planes(key: int, pixel: np.ndarray, stream: int, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """`uniform4` on the host: four float32 planes (4, n, p) for pixels (1 or n, p), int64, and ids (n,) in halves."""
     n, size = len(low), pixel.shape[1]
     pixel, low, high = pixel.view(np.uint64), low.view(np.uint64)[:, None], high.view(np.uint64)[:, None]
-    steps = np.arange(ROUNDS, dtype=np.uint64).reshape(ROUNDS, 1, 1, 1)
-    keys = (np.array([key & MASK, key >> 32 & MASK], dtype=np.uint64).reshape(2, 1, 1) + steps * WEYL) & np.uint64(MASK)
+    keys = np.array(round_keys(key), dtype=np.uint64)[:, :, None, None]
     out = np.empty((4, n, size), dtype=np.float32)
     samples, pixels = max(1, PIECE // max(1, size)), -(-size // max(1, -(-size // PIECE)))
     for i in range(0, n, samples):
@@ -92,7 +120,7 @@ def unit_planes(key: int, pixel: np.ndarray, stream: int, low: np.ndarray, high:
 
 
 def _unit_piece(keys: np.ndarray, pixel: np.ndarray, stream: int, low: np.ndarray, high: np.ndarray, out: np.ndarray) -> None:
-    """The rounds of `philox`, in place: words 0 and 2 are the rows of `even`, 1 and 3 those of `odd`.
+    """The rounds of `philox`.
 
     At first three of the four words are a sample's own, and their products small; all are full after the second round.
     """
@@ -104,14 +132,8 @@ def _unit_piece(keys: np.ndarray, pixel: np.ndarray, stream: int, low: np.ndarra
     product[0], b = c0 * m0, np.multiply(even[1], m1, out=product[1])
     np.bitwise_xor(b >> 32, c1 ^ keys[1, 0], out=even[0])
     np.bitwise_xor(c3, product[0] >> 32 ^ keys[1, 1], out=even[1])
-    crossed = product[::-1]
-    np.bitwise_and(crossed, mask, out=odd)
-    for k in keys[2:]:
-        np.multiply(even, FACTORS, out=product)
-        np.right_shift(crossed, 32, out=even)
-        even ^= odd
-        even ^= k
-        np.bitwise_and(crossed, mask, out=odd)
+    np.bitwise_and(product[::-1], mask, out=odd)
+    _rounds(even, odd, product, keys[2:])
     # The upper 23 bits k as the fraction of 1 + k · 2⁻²³; what is taken off leaves (k + ½) · 2⁻²³, exactly.
     bits = out.view(np.uint32)
     bits[0::2], bits[1::2] = even, odd

@@ -13,20 +13,18 @@ from .plan import (
     IS_SAVE,
     N_INSTRUCTION,
     OF_BEGIN,
+    OF_CHANGES,
     OF_COUNT,
     OF_DEPTH,
     OF_END,
-    OF_LEAVES,
     OF_MASKS,
+    OF_READS,
     OF_SLOT,
     OF_SOURCE,
     OF_TABLE,
     OF_THETA,
     OF_WORDS,
-    OF_X0,
-    OF_X1,
     OF_Y0,
-    OF_Y1,
 )
 from .reach import buffer_at, draws_of, scalars8, store3, tile_of
 
@@ -40,7 +38,7 @@ def mix(own, new, m, FIXED: tl.constexpr):
 
 @jit
 def numbers16(floats, at):
-    """The numbers of one mask."""
+    """The first numbers of one mask."""
     a = floats + at
     return (
         tl.load(a), tl.load(a + 1), tl.load(a + 2), tl.load(a + 3), tl.load(a + 4), tl.load(a + 5), tl.load(a + 6), tl.load(a + 7),
@@ -55,10 +53,11 @@ def weight_of(regions, begin, count, floats, maps, y, x, MASKS):
     total = yc * 0.0 + xc * 0.0 + 1.0
     for j in range(begin, begin + count):
         family = tl.load(regions + 2 * j)
-        numbers = numbers16(floats, tl.load(regions + 2 * j + 1))
+        at = tl.load(regions + 2 * j + 1)
+        numbers = numbers16(floats, at)
         for f in tl.static_range(len(MASKS)):
             if family == f:
-                total = total * MASKS[f](yc, xc, numbers, maps)
+                total = total * MASKS[f](yc, xc, numbers, floats + at, maps)
     return total
 
 
@@ -76,6 +75,13 @@ def leave(r, came, out, ROUNDS: tl.constexpr):
         return tl.where(r == settle_value(widen(came), True), came, new)
     else:
         return new
+
+
+@jit
+def meets(rect, top, left, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """Whether this tile has a part in a rectangle Y0 Y1 X0 X1."""
+    y0, y1, x0, x1 = tl.load(rect), tl.load(rect + 1), tl.load(rect + 2), tl.load(rect + 3)
+    return (top < y1) & (top + ROWS > y0) & (left < x1) & (left + COLUMNS > x0)
 
 
 @jit(do_not_specialize=("positions", "samples", "height", "width", "s0", "s1", "s2", "s3", "o0", "o1", "o2", "o3"))
@@ -129,18 +135,12 @@ def settle(
     for position in range(tl.load(item + OF_BEGIN), tl.load(item + OF_END)):
         step = instructions + (n * positions + position) * N_INSTRUCTION
         code = tl.load(step)
-        touched = (
-            (top < tl.load(step + OF_Y1))
-            & (top + ROWS > tl.load(step + OF_Y0))
-            & (left < tl.load(step + OF_X1))
-            & (left + COLUMNS > tl.load(step + OF_X0))
-        )
+        touched = meets(step + OF_Y0, top, left, ROWS, COLUMNS)
         if (code != IS_EMPTY) & touched:
             level = keep + (tl.load(step + OF_DEPTH).to(tl.int64) * samples * 3 * plane + base)
             if code == IS_SAVE:
                 store3(level, at, plane, r, g, b, inside)
             else:
-                m = weight_of(regions, tl.load(step + OF_MASKS), tl.load(step + OF_COUNT), floats, (maps, height, width), y, x, MASKS)
                 r1, g1, b1 = r, g, b
                 if code == IS_BLEND:
                     tl.debug_barrier()  # what SAVE stored in this launch may have been another thread's
@@ -156,11 +156,16 @@ def settle(
                         theta = scalars8(floats, tl.load(step + OF_THETA))
                         before = buffer_at(scratch, tl.load(item + OF_SOURCE), samples, plane, base)
                         r1, g1, b1 = SETTLE[i]((before, height, width), y, x, r, g, b, theta, table, words + tl.load(step + OF_WORDS), rng)
-                r, g, b = mix(r, r1, m, FIXED), mix(g, g1, m, FIXED), mix(b, b1, m, FIXED)
-    if tl.load(item + OF_LEAVES) != 0:
+                count = tl.load(step + OF_COUNT)
+                if count == 0:
+                    r, g, b = settle_value(r1, FIXED), settle_value(g1, FIXED), settle_value(b1, FIXED)
+                else:
+                    m = weight_of(regions, tl.load(step + OF_MASKS), count, floats, (maps, height, width), y, x, MASKS)
+                    r, g, b = mix(r, r1, m, FIXED), mix(g, g1, m, FIXED), mix(b, b1, m, FIXED)
+    if meets(item + OF_READS, top, left, ROWS, COLUMNS):
+        store3(canvas + base, at, plane, r, g, b, inside)
+    if meets(item + OF_CHANGES, top, left, ROWS, COLUMNS) == 0:
         to = out + strided(n, y, x, o0, o2, o3)
         tl.store(to, leave(r, tl.load(came), out, ROUNDS), mask=inside)
         tl.store(to + o1, leave(g, tl.load(came + s1), out, ROUNDS), mask=inside)
         tl.store(to + 2 * o1, leave(b, tl.load(came + 2 * s1), out, ROUNDS), mask=inside)
-    else:
-        store3(canvas + base, at, plane, r, g, b, inside)

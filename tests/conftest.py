@@ -1,10 +1,11 @@
 """Modes: which half of each op a run exercises.
 
-    pytest                    torch, interpret and compile
+    pytest                    torch, native and compile
     pytest --mode torch       the twins, the pipeline, the public face
-    pytest --mode interpret   the device functions under Triton's interpreter, on small images
+    pytest --mode native      the device functions built for the CPU, and what builds them
+    pytest --mode interpret   the bodies of `native` under Triton's interpreter, on small images: slow, but another's reading of them
     pytest --mode compile     ahead-of-time builds for every target, nothing executed
-    pytest --mode gpu -n 0    the bodies of `interpret` on the card, and what only a card can show; in one process
+    pytest --mode gpu -n 0    the bodies of `native` on the card, and what only a card can show; in one process
 
 Triton decides when it is imported whether functions are interpreted, so the variable is set before anything imports it.
 """
@@ -14,20 +15,28 @@ import os
 
 import pytest
 
-MODES = ("all", "torch", "interpret", "compile", "gpu")
+MODES = {
+    "all": ("torch", "device", "native", "build"),
+    "torch": ("torch",),
+    "native": ("device", "native"),
+    "interpret": ("device",),
+    "compile": ("build",),
+    "gpu": ("device",),
+}
 
 
 def pytest_addoption(parser):
-    parser.addoption("--mode", choices=MODES, default="all")
+    parser.addoption("--mode", choices=list(MODES), default="all")
     parser.addoption("--heavy", action="store_true", help="also run the long sweeps")
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "device: runs device functions (interpret and gpu modes)")
+    config.addinivalue_line("markers", "device: runs device functions (native, interpret and gpu modes)")
+    config.addinivalue_line("markers", "native: is about building kernels for the CPU (native mode)")
     config.addinivalue_line("markers", "build: builds kernels ahead of time (compile mode)")
     config.addinivalue_line("markers", "heavy: a long sweep, run with --heavy")
     config.addinivalue_line("markers", "gpu: needs a card, whatever runs device functions elsewhere")
-    if config.getoption("--mode") in ("all", "interpret"):
+    if config.getoption("--mode") == "interpret":
         os.environ["TRITON_INTERPRET"] = "1"
     else:
         os.environ.pop("TRITON_INTERPRET", None)
@@ -38,17 +47,18 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(config, items):
     mode = config.getoption("--mode")
-    triton = importlib.util.find_spec("triton") is not None
+    triton, llvm = (importlib.util.find_spec(name) is not None for name in ("triton", "llvmlite"))
     for item in items:
         marks = {mark.name for mark in item.iter_markers()}
         if "gpu" in marks and mode != "gpu":
             item.add_marker(pytest.mark.skip(reason="needs a GPU: pytest --mode gpu"))
-        kind = "device" if "device" in marks else "build" if "build" in marks else "torch"
-        wanted = {"all": ("device", "build", "torch"), "torch": ("torch",), "interpret": ("device",), "compile": ("build",), "gpu": ("device",)}
-        if kind not in wanted[mode]:
+        kind = next((kind for kind in ("native", "device", "build") if kind in marks), "torch")
+        if kind not in MODES[mode]:
             item.add_marker(pytest.mark.skip(reason=f"not part of --mode {mode}"))
         elif kind != "torch" and not triton:
             item.add_marker(pytest.mark.skip(reason="Triton has no wheel for this platform"))
+        elif kind in ("device", "native") and mode in ("all", "native") and not llvm:
+            item.add_marker(pytest.mark.skip(reason="llvmlite is not installed: pip install 'degrade[cpu]'"))
         elif mode == "gpu" and not _has_gpu():
             item.add_marker(pytest.mark.skip(reason="no GPU here"))
         if "heavy" in marks and not config.getoption("--heavy"):
@@ -71,5 +81,5 @@ def _has_gpu():
 
 @pytest.fixture(scope="session")
 def device(request):
-    """Where device functions run: the card, or the CPU under the interpreter."""
+    """Where device functions run: the card, or the CPU, built for it or interpreted."""
     return "cuda" if request.config.getoption("--mode") == "gpu" else "cpu"

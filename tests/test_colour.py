@@ -6,6 +6,7 @@ import pytest
 import skimage
 import torch
 
+from degrade.backends.engine import launch_on
 from degrade.kernels import colour
 from degrade.kernels.lang import jit, tl
 
@@ -132,7 +133,7 @@ def test_device_equals_the_twin(which, device):
         else torch.stack([colour.grey(*values), colour.linear_from_srgb(values[0]), colour.srgb_from_linear(values[1])])
     )
     out = torch.zeros_like(values, device=device)
-    _convert[(1,)](values.to(device), out, which=which, N=n, **({"enable_fp_fusion": False} if device == "cuda" else {}))
+    launch_on(out, _convert, 1, (values.to(device), out), {}, which=which, N=n)
     assert torch.equal(out.cpu(), want)
 
 

@@ -21,6 +21,7 @@ LAYERS = (
     ("recipe",),
     ("backends",),
     ("labels", "inputs", "files", "identity"),
+    ("compiled", "explain"),
     ("pipeline",),
     ("perceptual",),
     ("banks", "data", "functional", "loading"),

@@ -138,12 +138,6 @@ def test_unknown_attributes_name_the_nearest(where, typo, meant):
     assert not hasattr(where, "__wrapped__")
 
 
-def test_triton_on_the_cpu_is_refused(monkeypatch):
-    monkeypatch.setenv("TRITON_INTERPRET", "0")
-    with pytest.raises(RuntimeError, match=r"backend='triton' cannot be used: .*CUDA"):
-        Pipeline(degrade.Jpeg(10), backend="triton")(X)
-
-
 @pytest.mark.parametrize("name", REGISTRY)
 def test_empty_batches_and_single_pixels(name):
     pipe = Pipeline(Local(REGISTRY[name](), masks.Ellipse()))

@@ -12,6 +12,7 @@ import skimage.data
 import torch
 
 from degrade import functional as F
+from degrade.backends.native import interpreted
 from degrade.backends.twin import Rng
 from degrade.kernels import rng
 from degrade.op import Context
@@ -334,10 +335,11 @@ def test_median_blur_is_scipys(half_width, size):
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("half_width", [1])
+@pytest.mark.parametrize("half_width", [1] if interpreted() else [1, 2, 3])
 def test_median_blur_counts_to_the_exact_value(half_width, device):
     """Both precisions, with values beyond the range, ties, and both zeros."""
-    x = torch.rand(1, 3, 9, 14, generator=torch.Generator().manual_seed(2)) * 1.001 - 0.0005
+    size = (9, 14) if interpreted() else (39, 44)
+    x = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(2)) * 1.001 - 0.0005
     x[:, :, 2:4] = x[:, :, 3:4, :1]
     x[:, :, 5, ::2], x[:, :, 5, 1::2] = -0.0, 0.0
     window = (1, 1, 2 * half_width + 1, 2 * half_width + 1)

@@ -9,6 +9,7 @@ import skimage.data
 import torch
 
 from degrade import functional as F
+from degrade.backends.native import interpreted
 from degrade.kernels import rng
 from degrade.ops import REGISTRY
 
@@ -110,7 +111,7 @@ def test_fog_is_its_formula(size, amount, decay):
 @pytest.mark.device
 def test_fog_has_all_its_octaves_on_the_device(device):
     """From the ninth on, the top bit of a lattice place is set."""
-    x = torch.rand(1, 3, 2, 300, generator=torch.Generator().manual_seed(0))
+    x = torch.rand(1, 3, 2 if interpreted() else 40, 300, generator=torch.Generator().manual_seed(0))
     want = F.fog(x, amount=2.0, decay=1.0, backend="torch")
     got = F.fog(x.to(device), amount=2.0, decay=1.0, backend="triton")
     torch.testing.assert_close(got.cpu(), want, atol=0.0 if device == "cpu" else REGISTRY["fog"].tolerance, rtol=0)

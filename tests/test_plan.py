@@ -64,8 +64,40 @@ def test_each_settle_follows_the_passes_of_every_kernel(seed):
         assert after - before - 1 == sum(passes.values())
         for launch in plan.launches[before + 1 : after + 1]:  # finished samples are not launched again
             assert set(items(plan, launch)[0][:, layout.SAMPLE]) <= set(np.flatnonzero(depth >= k))
-    leaving = np.concatenate([items(plan, launch)[0] for launch in plan.launches if launch.kind == "settle"])
-    assert sorted(leaving[leaving[:, layout.LEAVES] == 1, layout.SAMPLE]) == list(range(40)), "each sample leaves once"
+
+
+def tiles_of(plan, launch):
+    """Of every tile of a launch: its item, and its row and column."""
+    work, of = items(plan, launch)
+    item = work[of]
+    tile = np.arange(len(of)) - item[:, layout.FIRST_TILE]
+    return item, item[:, layout.TILE_Y] + tile // item[:, layout.TILES_WIDE], item[:, layout.TILE_X] + tile % item[:, layout.TILES_WIDE]
+
+
+def meets(item, row, column, rect):
+    y0, y1, x0, x1 = item[:, rect : rect + 4].T
+    return (row * TILE_ROWS < y1) & ((row + 1) * TILE_ROWS > y0) & (column * TILE_COLUMNS < x1) & ((column + 1) * TILE_COLUMNS > x0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_each_tile_leaves_once_and_none_is_read_that_was_not_written(seed):
+    """Tiles go to the result by the last settle that changes them; a reach finds all it reads on the canvas."""
+    program = mixed(seed).sample(range(40), SIZE)
+    plan = make_plan(program, program.numbers)
+    left = np.zeros((40, SIZE[0] // TILE_ROWS, SIZE[1] // TILE_COLUMNS), dtype=int)
+    written = np.zeros_like(left, dtype=bool)
+    for number, launch in enumerate(plan.launches):
+        if not launch.tiles:
+            continue
+        item, row, column = tiles_of(plan, launch)
+        at = item[:, layout.SAMPLE], row, column
+        if launch.kind == "reach":
+            assert written[at][item[:, layout.SOURCE] == 0].all()
+            continue
+        assert number == 0 or (written[at].all() and (left[at] == 0).all()), "a settle works on what is not finished"
+        np.add.at(left, at, ~meets(item, row, column, layout.CHANGES))
+        written[at] |= meets(item, row, column, layout.READS)
+    assert (left == 1).all()
 
 
 def test_point_ops_take_one_launch():
@@ -109,12 +141,13 @@ def test_a_statistic_reads_the_whole_frame():
     assert plan.launches[1].tiles == 64 * FRAME
 
 
-def test_settles_between_the_first_and_the_last_keep_to_their_region():
+def test_only_the_first_settle_covers_the_frame():
     blur = Local(degrade.GaussianBlur(2.0), masks.Rectangle(area=0.05, feather=0.0))
     _, plan = planned(Compose(blur, blur, blur))
     tiles = [launch.tiles for launch in plan.launches]
-    assert tiles[0] == tiles[-1] == 64 * FRAME
-    assert max(tiles[2], tiles[4]) < 0.3 * 64 * FRAME
+    assert tiles[0] == 64 * FRAME
+    # Each keeps to what is changed from there on: the last to its own region.
+    assert tiles[2] > tiles[4] > tiles[6] and tiles[6] < 0.2 * 64 * FRAME
 
 
 def test_everything_goes_up_in_one_array_of_int32():

@@ -5,6 +5,7 @@ import pytest
 import scipy.special
 import torch
 
+from degrade.backends.engine import launch_on
 from degrade.backends.twin import Rng
 from degrade.kernels import exact, noise, rng
 from degrade.kernels.lang import jit, tl
@@ -50,7 +51,8 @@ def test_device_words_equal_the_twin(device):
         return torch.from_numpy(np.asarray(a, dtype=np.int64).astype(np.uint32).view(np.int32)).to(device)
 
     out = torch.zeros(4, 16, 4, dtype=torch.int64, device=device)
-    _words[(1,)](int32([key & rng.MASK]), int32([key >> 32]), int32(pixels), int32(streams), int32(low), int32(high), out, N=16)
+    arguments = int32([key & rng.MASK]), int32([key >> 32]), int32(pixels), int32(streams), int32(low), int32(high), out
+    launch_on(out, _words, 1, arguments, {}, N=16)
     for k in range(4):
         want = rng.philox(key, pixels, np.full(1, streams[k] + 3), low[k : k + 1], high[k : k + 1])
         assert np.array_equal(out[k].cpu().numpy(), np.stack(want, 1))

@@ -51,11 +51,11 @@ _BUILT: set[tuple[object, ...]] = set()
 @contextlib.contextmanager
 def announced(plan: Plan, x: torch.Tensor) -> Iterator[None]:
     """Say so when the first use of a set of ops keeps the user waiting for its kernels to be built."""
-    kind = plan.points, plan.strokes, plan.families, x.dtype, len(plan.launches) > 1
+    kind = plan.vocabulary.points, plan.vocabulary.strokes, plan.families, x.dtype, len(plan.launches) > 1
     if kind in _BUILT or (not x.is_cuda and native.interpreted()):
         yield
         return
-    count = len(plan.points) + len(plan.strokes)
+    count = len(plan.vocabulary.points) + len(plan.vocabulary.strokes)
     message = f"degrade: building the kernels of {count} ops for {str(x.dtype).removeprefix('torch.')} images; they are kept for the next time."
     timer = threading.Timer(PATIENCE, print, (message,), {"file": sys.stderr, "flush": True})
     timer.daemon = True
@@ -71,23 +71,29 @@ class Buffers:
     """Device memory of one execution. The caching allocators reuse it, per stream, from batch to batch."""
 
     def __init__(self, plan: Plan, x: torch.Tensor, maps: torch.Tensor | None) -> None:
-        self.x, self.out = x, torch.empty_like(x)
+        self.out = torch.empty_like(x)
         self.fixed = x.dtype != torch.float32
         self.rounds = x.dtype in (torch.float16, torch.bfloat16)
         working = torch.uint16 if self.fixed else torch.float32
         self.ints = upload(plan.arena, x.device)
         self.floats = self.ints.view(torch.float32)
+        offsets = sorted({*plan.sections.values(), *(at for launch in plan.launches for at in (launch.items, launch.item_of))})
+        self.sections = dict(zip(offsets, self.ints.tensor_split(offsets)[1:]))  # all in one call: a slice costs the host more than a launch
+        shape = (plan.positions, x.shape[0], *x.shape[2:])
+        self.settle_shape, self.reach_shape = (*shape, *x.stride(), *self.out.stride()), shape
         self.unit = x.stride(3) == self.out.stride(3) == 1
-        # With no two-stroke op every sample goes from source to result in one launch and needs no canvas.
-        whole = x.shape if len(plan.launches) > 1 else (1,)
-        self.canvas = torch.empty(whole, dtype=working, device=x.device)
-        self.scratch = torch.empty((plan.buffers, *whole), dtype=working, device=x.device)
-        self.keep = torch.empty((plan.depth, *x.shape) if plan.depth else (1,), dtype=working, device=x.device)
-        self.words = torch.zeros(max(plan.words, 1), dtype=torch.int64, device=x.device)
+        # With no two-stroke op every sample goes from source to result in one launch and needs no canvas. What is never read or
+        # written may lie anywhere.
+        strokes = len(plan.launches) > 1
+        self.canvas = torch.empty(x.shape, dtype=working, device=x.device) if strokes else self.ints.view(working)
+        self.scratch = torch.empty((plan.buffers, *x.shape), dtype=working, device=x.device) if strokes else self.canvas
+        self.keep = torch.empty((plan.depth, *x.shape), dtype=working, device=x.device) if plan.depth else self.canvas
+        self.words = torch.zeros(plan.words, dtype=torch.int64, device=x.device) if plan.words else self.ints.view(torch.int64)
         self.maps = self.floats if maps is None else maps.contiguous()
-
-    def section(self, offset: int) -> torch.Tensor:
-        return self.ints[offset:]
+        ids, instructions, regions = (self.sections[plan.sections[name]] for name in ("ids", "instructions", "regions"))
+        # The arguments of every launch of a kernel, but for its own items.
+        self.settles = x, self.out, self.canvas, self.scratch, self.keep, self.words, self.maps, self.ints, self.floats, ids, instructions, regions
+        self.reaches = self.canvas, self.scratch, self.words, self.ints, self.floats, ids, instructions
 
 
 def upload(arena: Array, device: torch.device) -> torch.Tensor:
@@ -105,16 +111,10 @@ def launch_on(x: torch.Tensor, kernel: Any, tiles: int, arguments: tuple[Any, ..
 
 
 def run_reach(plan: Plan, buffers: Buffers, launch: Launch) -> None:
-    height, width = buffers.x.shape[2:]
-    functions, registers = plan.kernels[launch.kernel]
-    arguments = (
-        buffers.canvas, buffers.scratch, buffers.words, buffers.ints, buffers.floats,
-        buffers.section(plan.sections["ids"]), buffers.section(plan.sections["instructions"]),
-        buffers.section(launch.items), buffers.section(launch.item_of),
-        plan.positions, len(buffers.x), height, width,
-    )  # fmt: skip
+    functions, registers = plan.vocabulary.kernels[launch.kernel]
+    arguments = *buffers.reaches, buffers.sections[launch.items], buffers.sections[launch.item_of], *buffers.reach_shape
     launch_on(
-        buffers.x, reach, launch.tiles, arguments, {"num_warps": REACH_WARPS, **limit(registers)},
+        buffers.out, reach, launch.tiles, arguments, {"num_warps": REACH_WARPS, **limit(registers)},
         FIXED=buffers.fixed, ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS, REACH=functions,
     )  # fmt: skip
 
@@ -125,15 +125,9 @@ def limit(registers: int | None) -> dict[str, int]:
 
 
 def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None:
-    height, width = buffers.x.shape[2:]
-    arguments = (
-        buffers.x, buffers.out, buffers.canvas, buffers.scratch, buffers.keep, buffers.words, buffers.maps, buffers.ints, buffers.floats,
-        buffers.section(plan.sections["ids"]), buffers.section(plan.sections["instructions"]), buffers.section(plan.sections["regions"]),
-        buffers.section(launch.items), buffers.section(launch.item_of),
-        plan.positions, len(buffers.x), height, width, *buffers.x.stride(), *buffers.out.stride(),
-    )  # fmt: skip
+    arguments = *buffers.settles, buffers.sections[launch.items], buffers.sections[launch.item_of], *buffers.settle_shape
     launch_on(
-        buffers.x, settle, launch.tiles, arguments, {"num_warps": SETTLE_WARPS, **limit(SETTLE_REGISTERS)},
+        buffers.out, settle, launch.tiles, arguments, {"num_warps": SETTLE_WARPS, **limit(SETTLE_REGISTERS)},
         FIXED=buffers.fixed, ROUNDS=buffers.rounds, DOOR=door, UNIT=buffers.unit, ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS,
-        POINT=tuple(op.point for op in plan.points), SETTLE=() if door else plan.settles, MASKS=tuple(find_mask(f).device for f in plan.families),
+        POINT=plan.vocabulary.functions, SETTLE=() if door else plan.vocabulary.settles, MASKS=tuple(find_mask(f).device for f in plan.families),
     )  # fmt: skip

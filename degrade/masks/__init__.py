@@ -29,8 +29,7 @@ def find(name: str) -> type[Mask]:
     Raises:
         ValueError: for an unknown name, with the nearest valid one.
     """
-    by_class = {family.__name__: family for family in FAMILIES.values()}
-    found = FAMILIES.get(name) or by_class.get(name)
+    found = FAMILIES.get(name) or next((family for family in FAMILIES.values() if family.__name__ == name), None)
     if found is None:
         raise ValueError(unknown("mask", name, FAMILIES))
     return found

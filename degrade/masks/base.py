@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from degrade.distributions import Array, parse
+from degrade.distributions import Array, Uniform, parse
 from degrade.errors import unknown
 from degrade.op import Param
 
-MAX_NUMBERS = 16
+MAX_NUMBERS = 16  # what a device function gets as values; a family that stores more reads the others from memory
 
-Numbers = tuple[torch.Tensor, ...]  # MAX_NUMBERS tensors (n, 1, 1), float32
+Numbers = tuple[torch.Tensor, ...]  # as many tensors (n, 1, 1), float32, as the program has columns of numbers
 
 
 class Mask:
@@ -37,6 +37,7 @@ class Mask:
     parameters: ClassVar[dict[str, Param]]
     bank: torch.Tensor | None = None  # stored maps (k, h, w), for families that read a tensor; numbers[:, 0] is the row
     shape_draws: ClassVar[int] = 0  # uniforms the family takes beside one per parameter
+    columns: ClassVar[int] = MAX_NUMBERS  # numbers that it stores
     weight: ClassVar[Callable[..., torch.Tensor]]
     device: ClassVar[Any]
 
@@ -62,15 +63,15 @@ class Mask:
         return len(self.values) + self.shape_draws
 
     def draw(self, u: Array, height: int, width: int) -> Array:
-        """The numbers of n masks, (n, MAX_NUMBERS) float32, from uniforms u: (n, draws)."""
-        drawn = {name: how.draw(u[:, i]) for i, (name, how) in enumerate(self.values.items())}
-        numbers = np.zeros((len(u), MAX_NUMBERS), dtype=np.float32)
+        """The numbers of n masks, (n, columns) float32, from uniforms u: (n, draws)."""
+        drawn = {name: _value(self.parameters[name], how, u[:, i]) for i, (name, how) in enumerate(self.values.items())}
+        numbers = np.zeros((len(u), self.columns), dtype=np.float32)
         solved = self.solve(u[:, len(self.values) :], height, width, **drawn)
         numbers[:, : solved.shape[1]] = solved
         return numbers
 
     def solve(self, u: Array, height: int, width: int, **drawn: Array) -> Array:
-        """Numbers (n, k ≤ MAX_NUMBERS) whose mask has the drawn area: in closed form or by a table, never by rendering."""
+        """Numbers (n, k ≤ columns) whose mask has the drawn area: in closed form or by a table, never by rendering."""
         raise NotImplementedError
 
     @classmethod
@@ -88,12 +89,23 @@ class Mask:
 
 # A family also has, as static methods,
 #
-#   weight(y, x, numbers, maps)    the twin. y: (h, 1), x: (w,) float32 pixel centres (first pixel 0.5); numbers: a tuple of
-#                                  MAX_NUMBERS tensors (n, 1, 1); maps: (k, h, w) float32 or None. Returns (n, h, w).
-#   device(y, x, numbers, maps)    the device function. y: [rows, 1], x: [1, columns]; numbers: a tuple of scalars; maps: an
-#                                  image tuple (pointer, height, width) of float32 planes. Returns [rows, columns].
+#   weight(y, x, numbers, maps)        the twin. y: (h, 1), x: (w,) float32 pixel centres (first pixel 0.5); numbers: a tuple of at
+#                                      least `columns` tensors (n, 1, 1); maps: (k, h, w) float32 or None. Returns (n, h, w).
+#   device(y, x, numbers, row, maps)   the device function. y: [rows, 1], x: [1, columns]; numbers: a tuple of the first
+#                                      MAX_NUMBERS scalars; row: a pointer to the first of all; maps: an image tuple (pointer,
+#                                      height, width) of float32 planes. Returns [rows, columns].
 #
 # Both use single additions, multiplications, div_rn and sqrt_rn only, so that areas agree bit for bit across backends.
+
+
+def _value(param: Param, how: Any, u: Array) -> Array:
+    """What a distribution draws; every whole number of a range is as likely as any other."""
+    if param.integer and isinstance(how, Uniform):
+        low, high = np.ceil(how.low), np.floor(how.high)
+        return np.minimum(low + np.floor((high - low + 1) * u), high)
+    drawn: Array = how.draw(u)
+    return np.floor(drawn + 0.5) if param.integer else drawn
+
 
 # ---- what the families share; each function works row by row, so that a sample never depends on its batch ---------------
 
@@ -112,6 +124,13 @@ def place(u: Array, before: Array, after: Array, size: int) -> tuple[Array, Arra
     fits = last >= first
     middle = np.clip((before + size - after) * 0.5, 0.5, size - 0.5)
     return np.where(fits, np.minimum(first + np.floor(u * (last - first + 1.0)), last) + 0.5, middle), fits
+
+
+# Gauss's rule for a mean over a ramp's levels, of density 6t(1 − t): the inner points and weights of Lobatto's.
+_P6 = np.polynomial.Legendre.basis(6)
+_INNER: Array = np.real(_P6.deriv().roots())
+_WEIGHTS = (1.0 - _INNER**2) / _P6(_INNER) ** 2
+LEVELS, SHARES = (0.5 + 0.5 * _INNER).astype(np.float32), (_WEIGHTS / _WEIGHTS.sum()).astype(np.float32)
 
 
 def root(function: Callable[[Array], Array], target: Array, low: Array, high: Array, steps: int = 10) -> Array:
@@ -139,10 +158,21 @@ def _secant(low: Array, high: Array, below: Array, above: Array) -> Array:
     return low + (high - low) * np.clip(-below / np.where(span > 0.0, span, 1.0), 0.0, 1.0)
 
 
+def once(z: Array) -> Array:
+    """The antiderivative of smoothstep, limited to [0, 1], from 0."""
+    t = np.clip(z, 0.0, 1.0)
+    return t * t * t * (1.0 - 0.5 * t) + np.maximum(z - 1.0, 0.0)
+
+
+def twice(z: Array) -> Array:
+    """The antiderivative of `once`, from 0."""
+    t, beyond = np.clip(z, 0.0, 1.0), np.maximum(z - 1.0, 0.0)
+    square = t * t
+    return square * square * (0.25 - 0.1 * t) + beyond * (0.5 + 0.5 * beyond)
+
+
 def box(y0: Array, y1: Array, x0: Array, x1: Array, height: int, width: int) -> Array:
     """Integer rectangles that cover real-valued ones, limited to the frame."""
-    low = np.floor(np.stack([y0, x0], 1)).astype(np.int64)
-    high = np.ceil(np.stack([y1, x1], 1)).astype(np.int64)
-    frame = np.asarray([height, width])
-    low, high = np.clip(low, 0, frame), np.clip(high, 0, frame)
-    return np.stack([low[:, 0], high[:, 0], low[:, 1], high[:, 1]], 1)
+    out = np.empty((len(y0), 4))
+    out[:, 0], out[:, 1], out[:, 2], out[:, 3] = np.floor(y0), np.ceil(y1), np.floor(x0), np.ceil(x1)
+    return out.clip(0, (height, height, width, width)).astype(np.int64)

@@ -90,7 +90,7 @@ class Blob(Mask):
 
     @staticmethod
     @jit
-    def device(y, x, numbers, maps):
+    def device(y, x, numbers, row, maps):
         dy, dx = y - numbers[0], x - numbers[1]
         distance = tl.sqrt_rn(dy * dy + dx * dx)
         safe = tl.where(distance > 0.0, distance, 1.0)

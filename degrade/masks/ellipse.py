@@ -65,7 +65,7 @@ class Ellipse(Mask):
 
     @staticmethod
     @jit
-    def device(y, x, numbers, maps):
+    def device(y, x, numbers, row, maps):
         dy, dx = y - numbers[0], x - numbers[1]
         p = dy * numbers[2] + dx * numbers[3]
         q = dy * numbers[4] + dx * numbers[5]

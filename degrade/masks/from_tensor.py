@@ -88,10 +88,10 @@ class FromTensor(Mask):
 
     @staticmethod
     @jit
-    def device(y, x, numbers, maps):
+    def device(y, x, numbers, row, maps):
         pointer, height, width = maps
-        row = numbers[0].to(tl.int64) * (height * width)
-        value = tl.load(pointer + row + tl.floor(y).to(tl.int32) * width + tl.floor(x).to(tl.int32))
+        first = numbers[0].to(tl.int64) * (height * width)
+        value = tl.load(pointer + first + tl.floor(y).to(tl.int32) * width + tl.floor(x).to(tl.int32))
         ranked = device_smoothstep(tl.div_rn(value - numbers[1], numbers[2]) + 0.5)
         return tl.where(numbers[3] > 0.0, ranked, value)
 

@@ -16,7 +16,7 @@ from degrade.kernels.lang import jit, tl
 from degrade.kernels.ramp import device_smoothstep, smoothstep
 from degrade.op import Param
 
-from .base import EDGE, Mask, Numbers, box, root
+from .base import EDGE, Mask, Numbers, box, root, twice
 
 
 class Gradient(Mask):
@@ -40,7 +40,7 @@ class Gradient(Mask):
 
         def area(stage: Array) -> Array:
             offset, f = line(stage)
-            v = _twice((corners - offset[:, None]) / f[:, None])
+            v = twice((corners - offset[:, None]) / f[:, None])
             return (v[:, 0] - v[:, 1] - v[:, 2] + v[:, 3]) * f * f / (4.0 * a * b)
 
         # The offset lies within one ramp under the line that cuts the frame hard at this area.
@@ -66,16 +66,9 @@ class Gradient(Mask):
 
     @staticmethod
     @jit
-    def device(y, x, numbers, maps):
+    def device(y, x, numbers, row, maps):
         along = (y - numbers[0]) * numbers[2] + (x - numbers[1]) * numbers[3]
         return device_smoothstep(tl.div_rn(along - numbers[4], numbers[5]))
-
-
-def _twice(z: Array) -> Array:
-    """The second antiderivative of smoothstep, limited to [0, 1], from 0."""
-    t, beyond = np.clip(z, 0.0, 1.0), np.maximum(z - 1.0, 0.0)
-    square = t * t
-    return square * square * (0.25 - 0.1 * t) + beyond * (0.5 + 0.5 * beyond)
 
 
 def _quantile(area: Array, a: Array, b: Array) -> Array:

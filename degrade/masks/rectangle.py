@@ -56,7 +56,7 @@ class Rectangle(Mask):
 
     @staticmethod
     @jit
-    def device(y, x, numbers, maps):
+    def device(y, x, numbers, row, maps):
         depth = tl.minimum(numbers[2] - tl.abs(y - numbers[0]), numbers[3] - tl.abs(x - numbers[1]))
         return device_smoothstep(tl.div_rn(depth, numbers[4]))
 

@@ -36,11 +36,9 @@ def find(name: str) -> type[Op]:
     Raises:
         ValueError: for an unknown name, with the nearest valid one.
     """
-    by_class = {op.__name__: op for op in REGISTRY.values()}
-    if name in REGISTRY:
-        return REGISTRY[name]
-    if name in by_class:
-        return by_class[name]
+    found = REGISTRY.get(name) or next((op for op in REGISTRY.values() if op.__name__ == name), None)
+    if found is not None:
+        return found
     raise ValueError(unknown("op", name, REGISTRY))
 
 

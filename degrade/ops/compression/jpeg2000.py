@@ -97,6 +97,14 @@ class Jpeg2000(TwoStrokeOp):
         stroke = np.where(stage == 0, 0, np.where(then <= 0, 1, np.where(then <= 3, then + 1, 5)))
         return np.where(then < passes + 4, stroke, -1)
 
+    @classmethod
+    def extents(cls, theta: Array, frame: Frame, passes: int) -> Array:
+        """Each level works on what the last one left of low frequencies: a quarter."""
+        levels, stage = _levels(theta, frame)[:, None], np.arange(passes)
+        down, up = (stage - 1) // 2, 2 * levels - 1 - (stage - 4) // 2  # of both ways; elsewhere they are out of range
+        level = np.where((down >= 0) & (down < levels), down, np.where((up >= 0) & (up < levels), up, 0))
+        return np.stack([-(-side // (1 << level)) for side in (frame.height, frame.width)], 2)
+
     @staticmethod
     def twin(x, theta: Theta, context: Context):
         kinds = torch.stack([theta[3].flatten(), theta[5].flatten(), context.table[:, LEVELS]], 1).to(torch.int64)

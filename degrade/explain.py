@@ -1,0 +1,112 @@
+"""What a pipeline costs before it runs: launches, tiles, bytes, and the floor that they imply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .backends.plan import Launch, Plan, make_plan
+from .distributions import Array
+from .kernels import plan as layout
+from .kernels.fetch import TILE_COLUMNS, TILE_ROWS
+from .program import Program
+
+H100 = 3.0e12  # bytes per second that a copy moves on an H100, both directions counted
+
+
+@dataclass(frozen=True)
+class Row:
+    """One launch: how many tiles it has, of how many samples, and the bytes that its pixels read and write."""
+
+    kind: str  # "settle", or "reach" with its ops
+    samples: int
+    tiles: int
+    read: int
+    written: int
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The launches of one batch. Bytes are those of the pixels that a launch works on; what a blur reads beyond them is in the cache."""
+
+    rows: tuple[Row, ...]
+    batch: int
+    size: tuple[int, int]
+    uploaded: int  # bytes of the one arena
+    bandwidth: float
+
+    @property
+    def bytes(self) -> int:
+        return sum(row.read + row.written for row in self.rows)
+
+    @property
+    def floor(self) -> float:
+        """Seconds that moving the bytes takes at the bandwidth."""
+        return self.bytes / self.bandwidth
+
+    def __str__(self) -> str:
+        wide = max(len("launch"), *(len(row.kind) for row in self.rows)) if self.rows else 0
+        lines = [f"{'launch':<{wide}}{'samples':>9}{'tiles':>9}{'read':>12}{'written':>12}"]
+        lines += [f"{row.kind:<{wide}}{row.samples:>9}{row.tiles:>9}{_size(row.read):>12}{_size(row.written):>12}" for row in self.rows]
+        total = f"{len(self.rows)} launches, {sum(row.tiles for row in self.rows)} tiles, {_size(self.bytes)}"
+        per_second = f"{self.batch / self.floor:,.0f} images/s" if self.bytes else "nothing to do"
+        lines.append(f"{total}; {_size(self.uploaded)} uploaded at once")
+        lines.append(
+            f"floor at {self.bandwidth / 1e12:g} TB/s: {self.floor * 1e3:.3g} ms, {per_second}, for {self.batch} images of {self.size[0]}x{self.size[1]}"
+        )
+        return "\n".join(lines)
+
+
+def explain(program: Program, dtype: torch.dtype = torch.uint8, bandwidth: float = H100) -> Explanation:
+    """Count what running a program takes on images of this dtype."""
+    plan = make_plan(program, program.numbers)
+    own, working = dtype.itemsize, 4 if dtype == torch.float32 else 2
+    rows = tuple(_row(plan, launch, number == 0, program.size, own, working) for number, launch in enumerate(plan.launches) if launch.tiles)
+    return Explanation(rows, len(program), program.size, plan.arena.nbytes, bandwidth)
+
+
+def _row(plan: Plan, launch: Launch, door: bool, size: tuple[int, int], own: int, working: int) -> Row:
+    item_of = plan.arena[launch.item_of : launch.item_of + launch.tiles]
+    items = plan.arena[launch.items :][: (int(item_of.max()) + 1) * layout.ITEM].reshape(-1, layout.ITEM)
+    values, samples = 3 * _pixels(items[item_of], size), len(np.unique(items[np.unique(item_of), layout.SAMPLE]))
+    if launch.kind == "reach":
+        stores = items[item_of, layout.TARGET] > 0
+        names = sorted({op.name for op in plan.vocabulary.strokes if {s.fn for s in op.strokes} & set(plan.vocabulary.kernels[launch.kernel][0])})
+        return Row(f"reach {_few(names)}", samples, launch.tiles, int(values.sum()) * working, int(values[stores].sum()) * working)
+    changes, reads = (_meets(items[item_of], rect) for rect in (layout.CHANGES, layout.READS))
+    read = int(values.sum()) * (own if door else 2 * working)  # a later settle reads the canvas and the scratch
+    return Row("settle", samples, launch.tiles, read, int(values[~changes].sum()) * own + int(values[reads].sum()) * working)
+
+
+def _corner(items: Array) -> tuple[Array, Array]:
+    """Where each tile begins, in pixels; `items` holds the item of every tile."""
+    tile = np.arange(len(items)) - items[:, layout.FIRST_TILE]
+    top = (items[:, layout.TILE_Y] + tile // items[:, layout.TILES_WIDE]) * TILE_ROWS
+    return top, (items[:, layout.TILE_X] + tile % items[:, layout.TILES_WIDE]) * TILE_COLUMNS
+
+
+def _meets(items: Array, rect: int) -> Array:
+    """Which tiles have a part in a rectangle of their item."""
+    (top, left), (y0, y1, x0, x1) = _corner(items), items[:, rect : rect + 4].T
+    return (top < y1) & (top + TILE_ROWS > y0) & (left < x1) & (left + TILE_COLUMNS > x0)
+
+
+def _pixels(items: Array, size: tuple[int, int]) -> Array:
+    """How many pixels of the frame each tile covers."""
+    top, left = _corner(items)
+    return np.clip(size[0] - top, 0, TILE_ROWS) * np.clip(size[1] - left, 0, TILE_COLUMNS)
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+
+
+def _size(count: int) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.3g} {unit}" if unit != "B" else f"{count} B"
+        count /= 1000  # type: ignore[assignment]
+    raise AssertionError
