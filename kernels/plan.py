@@ -19,7 +19,7 @@ SAMPLE, BEGIN, END, FIRST_TILE, TILE_Y, TILE_X, TILES_WIDE, STROKE, STAGE, SOURC
 # Of a settle, two rectangles Y0 Y1 X0 X1: what later settles change, so that a tile outside is the result; and what later reaches
 # read besides, so that a tile inside goes to the canvas.
 CHANGES, READS = 11, 15
-ITEM = 19
+ITEM = 20  # a multiple of 16 bytes: the items of every launch are aligned alike
 
 # The same numbers for device code, which sees no plain globals.
 N_INSTRUCTION, N_ITEM = tl.constexpr(INSTRUCTION), tl.constexpr(ITEM)

@@ -12,8 +12,23 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime.jit import JITFunction
 
 import degrade
-from degrade import Pipeline
+from degrade import Compose, Local, OneOf, Pipeline, SomeOf, masks
 from degrade.backends import engine
+
+
+def recipe():
+    """An op of each kind: the more there are, the longer they take to build."""
+    ops = (
+        degrade.MeanShift(),
+        degrade.GaussianNoise(),
+        degrade.GaussianBlur(),
+        degrade.Jpeg(),
+        degrade.Contrast(),
+        degrade.UnsharpMask(),
+        degrade.Jitter(),
+    )
+    chain = Local(Compose(degrade.MeanShift(), degrade.GaussianBlur()), masks.Rectangle(area=0.3))
+    return Compose(SomeOf(*(Local(op, masks.Ellipse()) for op in ops), n=(1, 3)), OneOf(chain, *ops))
 
 
 class Card:
@@ -45,9 +60,7 @@ def main():
 
     JITFunction.run = build_only
     engine.native.interpreted = lambda: True  # images on the CPU go Triton's way, as if on a card
-    from test_engine import mixed
-
-    pipe = Pipeline(mixed().recipe)
+    pipe = Pipeline(recipe())
     for seed, (b, h, w) in enumerate([(3, 224, 224), (1, 224, 224), (17, 64, 96), (2, 1, 1), (5, 33, 48), (4, 20, 224), (1, 16, 16)]):
         x = torch.zeros(b, 3, h, w, dtype=torch.uint8)
         engine.execute(pipe.sample([7 * seed + i for i in range(b)], (h, w), view=seed), x)

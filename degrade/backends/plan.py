@@ -346,7 +346,7 @@ def _settles(steps: Steps, strokes: Strokes, table: Array) -> Array:
     items = _runs(steps.frame, row, begin, end)
     items[:, TURN] = number
     if not steps.program.family.size:
-        items[number < strokes.count[row], layout.CHANGES : layout.ITEM] = [*steps.frame, *steps.frame]
+        items[number < strokes.count[row], layout.CHANGES : layout.READS + 4] = [*steps.frame, *steps.frame]
         return items
     rects = table[:, :, layout.Y0 : layout.X1 + 1].astype(np.int64)
     rects[table[:, :, layout.CODE] == layout.EMPTY] = 0
