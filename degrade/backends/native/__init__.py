@@ -10,6 +10,7 @@ import functools
 import importlib.util
 import os
 import platform
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -47,6 +48,11 @@ def _converts_halves() -> bool:
 
 def launch(kernel: Any, tiles: int, arguments: tuple[Any, ...], constants: dict[str, Any]) -> None:
     """Run a kernel on CPU tensors, built at its first use."""
+    _launch()(kernel, tiles, arguments, constants)
+
+
+@functools.cache
+def _launch() -> Callable[..., None]:
     from .build import launch as run
 
-    run(kernel, tiles, arguments, constants)
+    return run

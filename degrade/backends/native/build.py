@@ -31,22 +31,31 @@ ALIGNMENT = 64
 
 def launch(kernel: Any, tiles: int, arguments: Sequence[Any], constants: dict[str, Any]) -> None:
     """Run a kernel on CPU tensors: `tiles` programs, over as many threads as torch uses."""
-    words = np.array([a.data_ptr() if isinstance(a, torch.Tensor) else a for a in arguments], dtype=np.int64)
-    built = _find(kernel, arguments, constants)
+    words, kinds = [], []
+    for a in arguments:
+        if isinstance(a, torch.Tensor):
+            words.append(a.data_ptr())
+            kinds.append(a.dtype)
+        else:
+            words.append(a)
+            kinds.append(-(2**31) <= a < 2**31)
+    built, block = _find(kernel, tuple(kinds), constants), (ctypes.c_int64 * len(words))(*words)
     threads = min(torch.get_num_threads(), tiles)
     if threads == 1:
-        built.run(words, 0, tiles)
+        built.run(block, 0, tiles)
         return
-    edges = np.linspace(0, tiles, min(threads * PIECES, tiles) + 1).astype(int)
-    list(_pool(threads).map(lambda begin, end: built.run(words, begin, end), edges[:-1], edges[1:]))
+    edges = np.linspace(0, tiles, min(threads * PIECES, tiles) + 1).astype(int).tolist()
+    list(_pool(threads).map(lambda begin, end: built.run(block, begin, end), edges[:-1], edges[1:]))
 
 
 _BUILT: dict[tuple[Any, ...], tuple[Built, Any]] = {}
 
 
-def _find(kernel: Any, arguments: Sequence[Any], constants: dict[str, Any]) -> Built:
-    """The machine code of a kernel for these arguments. Device functions are told apart by identity, since their hash is slow to make."""
-    kinds = tuple([a.dtype if isinstance(a, torch.Tensor) else -(2**31) <= a < 2**31 for a in arguments])
+def _find(kernel: Any, kinds: tuple[Any, ...], constants: dict[str, Any]) -> Built:
+    """The machine code of a kernel for arguments of these dtypes, and for integers whether they fit into 32 bits.
+
+    Device functions are told apart by identity, since their hash is slow to make.
+    """
     key = id(kernel), kinds, *[tuple(map(id, v)) if isinstance(v, tuple) else v for v in constants.values()]
     if key not in _BUILT:
         signature = [POINTERS[k] if isinstance(k, torch.dtype) else "i32" if k else "i64" for k in kinds]
@@ -73,12 +82,14 @@ class Built:
         kinds = ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32
         self.call = ctypes.CFUNCTYPE(None, *kinds)(engine.get_function_address("run"))  # lets other threads run meanwhile
 
-    def run(self, words: np.ndarray, begin: int, end: int) -> None:
-        """Programs begin to end, on this thread."""
-        if not hasattr(self.local, "space"):
+    def run(self, words: Any, begin: int, end: int) -> None:
+        """Programs begin to end, on this thread. `words` is an array of 64-bit integers, one for each argument."""
+        try:
+            at = self.local.at
+        except AttributeError:
             self.local.space = np.empty(self.workspace + ALIGNMENT, dtype=np.uint8)
-        space = -(-self.local.space.ctypes.data // ALIGNMENT) * ALIGNMENT
-        self.call(words.ctypes.data, space, int(begin), int(end))
+            at = self.local.at = -(-self.local.space.ctypes.data // ALIGNMENT) * ALIGNMENT
+        self.call(words, at, begin, end)
 
 
 def _build(kernel: Any, signature: list[str], given: dict[str, Any]) -> Built:
