@@ -176,7 +176,7 @@ def settings(args: argparse.Namespace) -> Iterator[Setting]:
     """Every op by backend, dtype, batch and area."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     obstacle = {dtype: obstacle_to_triton(torch.empty(1, dtype=dtype, device=device), None) for dtype in DTYPES}
-    for op in sorted(fnmatch.filter(REGISTRY, args.op)):
+    for op in sorted({name for pattern in args.op.split(",") for name in fnmatch.filter(REGISTRY, pattern)}):
         for backend in ("torch", "triton") if args.backend == "all" else (args.backend,):
             for dtype in DTYPES[:1] if args.quick else DTYPES:
                 if backend == "triton" and (obstacle[dtype] or REGISTRY[op].kind == "codec"):
@@ -244,7 +244,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
     parser.add_argument("--suite", choices=("ops", "banks"), default="ops", help="banks: ARNIQA and ImageNet-C beside their own code")
     parser.add_argument("--backend", choices=("torch", "triton", "all"), default="all")
-    parser.add_argument("--op", default="*", metavar="GLOB", help="names of ops, or of a bank's types, such as '*_blur'")
+    parser.add_argument("--op", default="*", metavar="GLOB", help="names of ops, several with commas between, or of a bank's types, such as '*_blur'")
     parser.add_argument("--quick", action="store_true", help=f"uint8 and batches of {QUICK_BATCHES} only")
     parser.add_argument("--threads", type=int, metavar="N", help="torch's threads on the CPU; by default torch's own choice")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write the JSON")

@@ -41,10 +41,12 @@ class ColourBlocks(PointOp):
         y, x = pixel >> 16, pixel & 0xFFFF
         high, wide = tl.load(table + 1).to(tl.int32), tl.load(table + 2).to(tl.int32)
         count = tl.load(table).to(tl.int32)
+        y0, y1, x0, x1 = tl.min(y), tl.max(y), tl.min(x), tl.max(x)
         for k in range(count):
             i = count - 1 - k
             box = table + 3 + 5 * i
             top, left = tl.load(box).to(tl.int32), tl.load(box + 1).to(tl.int32)
-            hit = (y >= top) & (y < top + high) & (x >= left) & (x < left + wide)
-            r, g, b = tl.where(hit, tl.load(box + 2), r), tl.where(hit, tl.load(box + 3), g), tl.where(hit, tl.load(box + 4), b)
+            if (y1 >= top) & (y0 < top + high) & (x1 >= left) & (x0 < left + wide):  # most blocks do not meet the tile
+                hit = (y >= top) & (y < top + high) & (x >= left) & (x < left + wide)
+                r, g, b = tl.where(hit, tl.load(box + 2), r), tl.where(hit, tl.load(box + 3), g), tl.where(hit, tl.load(box + 4), b)
         return r, g, b

@@ -74,12 +74,16 @@ class NonEccentricityPatches(TwoStrokeOp):
         count, side = tl.load(table).to(tl.int32), tl.load(table + 1).to(tl.int32)
         row, column = y + x * 0, x + y * 0
         open_ = row * 0 + 1  # 0 once a pixel of the original is found
+        y0, y1, x0, x1 = tl.min(y), tl.max(y), tl.min(x), tl.max(x)  # around all that the tile shows: most patches do not meet it
         for i in range(count):
             patch = table + 2 + 4 * (count - 1 - i)
             top, left = tl.load(patch).to(tl.int32), tl.load(patch + 1).to(tl.int32)
-            dy, dx = tl.load(patch + 2).to(tl.int32), tl.load(patch + 3).to(tl.int32)
-            hit = (row >= top) & (row < top + side) & (column >= left) & (column < left + side) & (open_ > 0)
-            row, column = tl.where(hit, row - dy, row), tl.where(hit, column - dx, column)
-            if theta[3] == 1.0:
-                open_ = tl.where(hit, 0, open_)
+            if (y1 >= top) & (y0 < top + side) & (x1 >= left) & (x0 < left + side):
+                dy, dx = tl.load(patch + 2).to(tl.int32), tl.load(patch + 3).to(tl.int32)
+                hit = (row >= top) & (row < top + side) & (column >= left) & (column < left + side) & (open_ > 0)
+                row, column = tl.where(hit, row - dy, row), tl.where(hit, column - dx, column)
+                if theta[3] == 1.0:
+                    open_ = tl.where(hit, 0, open_)
+                y0, y1 = tl.minimum(y0, tl.maximum(y0, top) - dy), tl.maximum(y1, tl.minimum(y1, top + side - 1) - dy)
+                x0, x1 = tl.minimum(x0, tl.maximum(x0, left) - dx), tl.maximum(x1, tl.minimum(x1, left + side - 1) - dx)
         return fetch(image, row, column)
