@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .arithmetic import compute
+from .names import plain
 from .ttir import Operation, UnknownOperation, Value
 from .values import BYTES, WIDTH, Range, Spread, Uniform, scalar_type, vector_type
 
@@ -142,17 +144,17 @@ class Lanes:
         else:
             ones = [self.same(v) if v.type.is_tensor else self.up.scalars[v] for v in op.operands]
             if all(one is not None for one in ones):
-                self.single[op.results[0]] = self.up.compute(op, [str(one) for one in ones], scalar_type, "")
+                self.single[op.results[0]] = compute(self.up, op, [str(one) for one in ones], scalar_type, "")
             else:
                 vectors = [self.vector(v) if v.type.is_tensor else self.splat(self.up.scalars[v], v.type.element) for v in op.operands]
-                self.values[op.results[0]] = self.up.compute(op, vectors, self.typed, f"v{self.width}")
+                self.values[op.results[0]] = compute(self.up, op, vectors, self.typed, f"v{self.width}")
 
     def offset(self, v: Value) -> tuple[str, list[tuple[str, str]]]:
         """An offset as a vector, or "", and scalars to add, each with its type."""
         one, kind = self.same(v), v.type.element
         if one is not None:
             return "", [(kind, one)]
-        real = self.up.plain(v)
+        real = plain(v)
         if real.owner in self.made and real.owner is not None and real.owner.name == "arith.addi":
             a, b = real.owner.operands
             for constant, other in ((a, b), (b, a)):
@@ -164,7 +166,7 @@ class Lanes:
 
     def pointer(self, v: Value) -> tuple[str, str, str]:
         """A tensor of pointers as one pointer, and a vector of offsets from it with its type, or "" for none."""
-        op = self.up.plain(v).owner
+        op = plain(v).owner
         assert op is not None
         if op.name == "tt.splat":
             return self.up.scalars[op.operands[0]], "", "i32"
