@@ -14,6 +14,7 @@ from .kernels import plan as layout
 from .kernels.fetch import TILE_COLUMNS, TILE_ROWS
 from .program import Program
 
+DTYPES = (torch.uint8, torch.float16, torch.bfloat16, torch.float32)
 H100 = 3.0e12  # bytes per second that a copy moves on an H100, both directions counted
 
 
@@ -61,7 +62,17 @@ class Explanation:
 
 
 def explain(program: Program, dtype: torch.dtype = torch.uint8, bandwidth: float = H100) -> Explanation:
-    """Count what running a program takes on images of this dtype."""
+    """Count what running a program takes on images of this dtype.
+
+    Raises:
+        ValueError: an empty program, a dtype that no image has, or a bandwidth that is not positive.
+    """
+    if not len(program):
+        raise ValueError("the batch is empty; accepted: at least one image.")
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype={dtype} is not one of images; accepted: {', '.join(str(d).removeprefix('torch.') for d in DTYPES)}.")
+    if not bandwidth > 0:
+        raise ValueError(f"bandwidth={bandwidth} is not positive; accepted: bytes per second.")
     plan = make_plan(program, program.numbers)
     own, working = dtype.itemsize, 4 if dtype == torch.float32 else 2
     rows = tuple(_row(plan, launch, number == 0, program.size, own, working) for number, launch in enumerate(plan.launches) if launch.tiles)

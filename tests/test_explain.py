@@ -51,3 +51,19 @@ def test_reads_well():
     assert len({len(line) for line in text.splitlines()[: 1 + len(told.rows)]}) == 1
     assert "nothing to do" not in text
     assert np.isclose(told.floor * 1e3, sum(r.read + r.written for r in told.rows) / H100 * 1e3)
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"batch": 0}, "the batch is empty"),
+        ({"batch": -3}, "the batch is empty"),
+        ({"size": (0, 5)}, r"size=\(0, 5\) is not accepted"),
+        ({"dtype": torch.int32}, "dtype=torch.int32 is not one of images"),
+        ({"dtype": "uint8"}, "dtype=uint8 is not one of images"),
+        ({"bandwidth": 0}, "bandwidth=0 is not positive"),
+    ],
+)
+def test_bad_arguments_get_one_sentence(given, message):
+    with pytest.raises(ValueError, match=message):
+        Pipeline(degrade.MeanShift()).explain(**given)

@@ -19,6 +19,7 @@ from degrade.kernels.ramp import device_smoothstep, smoothstep
 from degrade.op import Param
 
 from ._lattice import lattice, mean
+from ._segment import device_squared_distance, squared_distance
 from .base import EDGE, Mask, Numbers, box, root
 
 SEGMENTS = 16
@@ -76,11 +77,7 @@ class Brush(Mask):
         near = y * 0.0 + x * 0.0 + count * 0.0 + 1e30
         for i in range(int(count.max()) if count.numel() else 0):
             ay, ax, by, bx = numbers[FIRST + 2 * i : FIRST + 2 * i + 4]
-            py, px, ey, ex = y - ay, x - ax, by - ay, bx - ax
-            length = ey * ey + ex * ex
-            t = torch.clamp((py * ey + px * ex) / torch.where(length > 0.0, length, 1.0), 0.0, 1.0)
-            qy, qx = py - t * ey, px - t * ex
-            near = torch.where(count > i, torch.minimum(near, qy * qy + qx * qx), near)
+            near = torch.where(count > i, torch.minimum(near, squared_distance(y, x, ay, ax, by, bx)), near)
         return smoothstep((numbers[1] - sqrt(near)) / numbers[2])
 
     @staticmethod
@@ -90,11 +87,7 @@ class Brush(Mask):
         for i in range(0, tl.minimum(numbers[0], 16.0).to(tl.int32)):
             point = row + 8 + 2 * i
             ay, ax, by, bx = tl.load(point), tl.load(point + 1), tl.load(point + 2), tl.load(point + 3)
-            py, px, ey, ex = y - ay, x - ax, by - ay, bx - ax
-            length = ey * ey + ex * ex
-            t = tl.minimum(tl.maximum(tl.div_rn(py * ey + px * ex, tl.where(length > 0.0, length, 1.0)), 0.0), 1.0)
-            qy, qx = py - t * ey, px - t * ex
-            near = tl.minimum(near, qy * qy + qx * qx)
+            near = tl.minimum(near, device_squared_distance(y, x, ay, ax, by, bx))
         return device_smoothstep(tl.div_rn(numbers[1] - tl.sqrt_rn(near), numbers[2]))
 
 

@@ -21,6 +21,7 @@ from degrade.op import Param
 
 from ._given import refuse, table
 from ._radial import cut, directions, whole
+from ._segment import device_squared_distance, squared_distance
 from .base import EDGE, Mask, Numbers, box, place
 
 VERTICES, POINTS = 16, 32  # the most corners, drawn and given
@@ -103,14 +104,11 @@ class Polygon(Mask):
         near, inside = rho * 0.0 + 1e30, torch.zeros_like(rho, dtype=torch.bool)
         for i in range(int(given.max()) if given.numel() else 0):
             ay, ax, by, bx = numbers[FIRST + 2 * i : FIRST + 2 * i + 4]
-            py, px, ey, ex = y - ay, x - ax, by - ay, bx - ax
-            length = ey * ey + ex * ex
-            t = torch.clamp((py * ey + px * ex) / torch.where(length > 0.0, length, 1.0), 0.0, 1.0)
-            qy, qx = py - t * ey, px - t * ex
             real = given > i
-            near = torch.where(real, torch.minimum(near, qy * qy + qx * qx), near)
-            slope = ex / torch.where(ey == 0.0, 1.0, ey)
-            inside = inside ^ (((ay <= y) ^ (by <= y)) & (px < slope * py) & real)
+            near = torch.where(real, torch.minimum(near, squared_distance(y, x, ay, ax, by, bx)), near)
+            down, across = by - ay, bx - ax
+            slope = across / torch.where(down == 0.0, 1.0, down)
+            inside = inside ^ (((ay <= y) ^ (by <= y)) & (x - ax < slope * (y - ay)) & real)
         depth = torch.where(given > 0.0, torch.where(inside, sqrt(near), -1.0), 1.0 - rho)
         return smoothstep(depth / numbers[4])
 
@@ -128,13 +126,10 @@ class Polygon(Mask):
         for i in range(0, tl.minimum(numbers[3], 32.0).to(tl.int32)):
             corner = row + 12 + 2 * i
             ay, ax, by, bx = tl.load(corner), tl.load(corner + 1), tl.load(corner + 2), tl.load(corner + 3)
-            py, px, ey, ex = y - ay, x - ax, by - ay, bx - ax
-            length = ey * ey + ex * ex
-            t = tl.minimum(tl.maximum(tl.div_rn(py * ey + px * ex, tl.where(length > 0.0, length, 1.0)), 0.0), 1.0)
-            qy, qx = py - t * ey, px - t * ex
-            near = tl.minimum(near, qy * qy + qx * qx)
-            slope = tl.div_rn(ex, tl.where(ey == 0.0, 1.0, ey))
-            inside = inside ^ (((ay <= y) ^ (by <= y)) & (px < slope * py))
+            near = tl.minimum(near, device_squared_distance(y, x, ay, ax, by, bx))
+            down, across = by - ay, bx - ax
+            slope = tl.div_rn(across, tl.where(down == 0.0, 1.0, down))
+            inside = inside ^ (((ay <= y) ^ (by <= y)) & (x - ax < slope * (y - ay)))
         depth = tl.where(numbers[3] > 0.0, tl.where(inside, tl.sqrt_rn(near), -1.0), 1.0 - rho)
         return device_smoothstep(tl.div_rn(depth, numbers[4]))
 

@@ -164,8 +164,8 @@ def _llvm() -> Any:
     return llvm
 
 
-@functools.cache
 def _machine() -> Any:
+    """This processor. Whoever takes one keeps it, so each asks for its own."""
     llvm = _llvm()
     return llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=2, reloc="pic", codemodel="jitdefault", jit=True
@@ -177,12 +177,7 @@ def _engine() -> Any:
     llvm = _llvm()
     module = llvm.parse_assembly("")
     module.triple = llvm.get_process_triple()
-    return llvm.create_mcjit_compiler(module, _new_machine())
-
-
-def _new_machine() -> Any:
-    llvm = _llvm()
-    return llvm.Target.from_default_triple().create_target_machine(opt=2, reloc="pic", codemodel="jitdefault", jit=True)
+    return llvm.create_mcjit_compiler(module, _machine())
 
 
 @functools.cache
