@@ -46,17 +46,40 @@ def narrow(v, like):
 
 
 @jit
-def fetch(image, y, x):
-    """The three channels at (y, x), clamped to the frame; coordinates broadcast."""
+def place(image, y, x):
+    """The offset of pixel (y, x), clamped to the frame, in a plane; coordinates broadcast."""
     pointer, height, width = image
     at = tl.minimum(tl.maximum(y, 0), height - 1) * width + tl.minimum(tl.maximum(x, 0), width - 1)
-    plane = height * width
-    return widen(tl.load(pointer + at)), widen(tl.load(pointer + at + plane)), widen(tl.load(pointer + at + 2 * plane))
+    if len(at.shape) == 2:
+        # Lanes go along rows. Clamped coordinates do not show it, and Triton 3.6 then lays the lanes down the columns, where an access
+        # of a warp touches 16 rows. As the alignment is unknown, nothing else follows from the claim.
+        at = tl.max_contiguous(at, (1, 2))
+    return at
+
+
+@jit
+def raw(image, c, y, x):
+    """One channel as it is stored."""
+    pointer, height, width = image
+    return tl.load(pointer + place(image, y, x) + c * height * width)
+
+
+@jit
+def raw3(image, y, x):
+    """The three channels as they are stored."""
+    pointer, height, width = image
+    at, plane = place(image, y, x), height * width
+    return tl.load(pointer + at), tl.load(pointer + at + plane), tl.load(pointer + at + 2 * plane)
+
+
+@jit
+def fetch(image, y, x):
+    """The three channels at (y, x), clamped to the frame; coordinates broadcast."""
+    r, g, b = raw3(image, y, x)
+    return widen(r), widen(g), widen(b)
 
 
 @jit
 def fetch_plane(image, c, y, x):
     """One channel at (y, x), clamped to the frame."""
-    pointer, height, width = image
-    at = tl.minimum(tl.maximum(y, 0), height - 1) * width + tl.minimum(tl.maximum(x, 0), width - 1)
-    return widen(tl.load(pointer + at + c * height * width))
+    return widen(raw(image, c, y, x))

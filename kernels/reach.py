@@ -36,7 +36,7 @@ def tile_of(items, item_of, height, width, ROWS: tl.constexpr, COLUMNS: tl.const
     x = left + tl.arange(0, COLUMNS)[None, :]
     inside = (y < height) & (x < width)
     # Lanes outside the frame repeat the edge pixel through every op.
-    return item, tl.minimum(y, height - 1), tl.minimum(x, width - 1), inside, top, left
+    return item, tl.minimum(y, height - 1), tl.max_contiguous(tl.minimum(x, width - 1), (1, 2)), inside, top, left  # as in fetch.place
 
 
 @jit

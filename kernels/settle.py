@@ -64,7 +64,8 @@ def weight_of(regions, begin, count, floats, maps, y, x, MASKS):
 @jit
 def strided(n, y, x, s0, s2, s3):
     """The offset of pixel (y, x) of channel 0 of sample n."""
-    return n.to(tl.int64) * s0 + y.to(tl.int64) * s2 + x.to(tl.int64) * s3
+    at = y.to(tl.int64) * s2 + x.to(tl.int64) * s3
+    return n.to(tl.int64) * s0 + tl.max_contiguous(at, (1, 2))  # as in fetch.place
 
 
 @jit

@@ -40,7 +40,8 @@ def pytest_configure(config):
         os.environ["TRITON_INTERPRET"] = "1"
     else:
         os.environ.pop("TRITON_INTERPRET", None)
-    os.environ.setdefault("DEGRADE_BACKEND", "torch")  # the kernels run where a test asks for them
+    if config.getoption("--mode") != "gpu":
+        os.environ.setdefault("DEGRADE_BACKEND", "torch")  # the kernels run where a test asks for them
     if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers share the cores; threads that wait for each other are far slower than one
 

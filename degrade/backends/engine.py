@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache, cached_property
 from typing import Any
 
 import torch
@@ -71,29 +72,52 @@ class Buffers:
     """Device memory of one execution. The caching allocators reuse it, per stream, from batch to batch."""
 
     def __init__(self, plan: Plan, x: torch.Tensor, maps: torch.Tensor | None) -> None:
-        self.out = torch.empty_like(x)
+        self.x, self.out = x, torch.empty_like(x)
         self.fixed = x.dtype != torch.float32
         self.rounds = x.dtype in (torch.float16, torch.bfloat16)
         working = torch.uint16 if self.fixed else torch.float32
         self.ints = upload(plan.arena, x.device)
-        self.floats = self.ints.view(torch.float32)
-        offsets = sorted({*plan.sections.values(), *(at for launch in plan.launches for at in (launch.items, launch.item_of))})
-        self.sections = dict(zip(offsets, self.ints.tensor_split(offsets)[1:]))  # all in one call: a slice costs the host more than a launch
+        floats = self.ints.view(torch.float32)
         shape = (plan.positions, x.shape[0], *x.shape[2:])
-        self.settle_shape, self.reach_shape = (*shape, *x.stride(), *self.out.stride()), shape
+        strides = (*x.stride(), *self.out.stride())
+        self.numbers = {"settle": (*shape, *strides), "reach": shape}
         self.unit = x.stride(3) == self.out.stride(3) == 1
         # With no two-stroke op every sample goes from source to result in one launch and needs no canvas. What is never read or
         # written may lie anywhere.
         strokes = len(plan.launches) > 1
-        self.canvas = torch.empty(x.shape, dtype=working, device=x.device) if strokes else self.ints.view(working)
-        self.scratch = torch.empty((plan.buffers, *x.shape), dtype=working, device=x.device) if strokes else self.canvas
-        self.keep = torch.empty((plan.depth, *x.shape), dtype=working, device=x.device) if plan.depth else self.canvas
-        self.words = torch.zeros(plan.words, dtype=torch.int64, device=x.device) if plan.words else self.ints.view(torch.int64)
-        self.maps = self.floats if maps is None else maps.contiguous()
-        ids, instructions, regions = (self.sections[plan.sections[name]] for name in ("ids", "instructions", "regions"))
-        # The arguments of every launch of a kernel, but for its own items.
-        self.settles = x, self.out, self.canvas, self.scratch, self.keep, self.words, self.maps, self.ints, self.floats, ids, instructions, regions
-        self.reaches = self.canvas, self.scratch, self.words, self.ints, self.floats, ids, instructions
+        canvas = torch.empty(x.shape, dtype=working, device=x.device) if strokes else self.ints.view(working)
+        scratch = torch.empty((plan.buffers, *x.shape), dtype=working, device=x.device) if strokes else canvas
+        keep = torch.empty((plan.depth, *x.shape), dtype=working, device=x.device) if plan.depth else canvas
+        words = torch.zeros(plan.words, dtype=torch.int64, device=x.device) if plan.words else self.ints.view(torch.int64)
+        maps = floats if maps is None else maps.contiguous()
+        ids, instructions, regions = (plan.sections[name] for name in ("ids", "instructions", "regions"))
+        # The pointers of every launch of a kernel, but for its own items: tensors, then places in the arena.
+        self.tensors = {
+            "settle": (x, self.out, canvas, scratch, keep, words, maps, self.ints, floats),
+            "reach": (canvas, scratch, words, self.ints, floats),
+        }
+        self.places = {"settle": (ids, instructions, regions), "reach": (ids, instructions)}
+        # What Triton builds other binaries for: pointers it cannot know to be aligned, as of a slice, and numbers beyond 32 bits.
+        self.kind = x.device.index, x.dtype, self.unit, x.data_ptr() % 16 == 0, maps.data_ptr() % 16 == 0, max(strides) < 2**31
+
+    @cached_property
+    def sections(self) -> Callable[[int], torch.Tensor]:
+        return cache(lambda at: self.ints[at:])
+
+    def arguments(self, launch: Launch) -> tuple[torch.Tensor | int, ...]:
+        """What a kernel takes before its constants."""
+        places = *self.places[launch.kind], launch.items, launch.item_of
+        return *self.tensors[launch.kind], *(self.sections(at) for at in places), *self.numbers[launch.kind]
+
+    @cached_property
+    def _addresses(self) -> dict[str, tuple[int, ...]]:
+        arena = self.ints.data_ptr()
+        return {kind: (*(t.data_ptr() for t in self.tensors[kind]), *(arena + 4 * at for at in self.places[kind])) for kind in self.tensors}
+
+    def addresses(self, launch: Launch) -> tuple[int, ...]:
+        """The same with an address for each pointer, of which the host makes much less."""
+        arena = self.ints.data_ptr()
+        return *self._addresses[launch.kind], arena + 4 * launch.items, arena + 4 * launch.item_of, *self.numbers[launch.kind]
 
 
 def upload(arena: Array, device: torch.device) -> torch.Tensor:
@@ -102,21 +126,18 @@ def upload(arena: Array, device: torch.device) -> torch.Tensor:
     return host if device.type == "cpu" else host.pin_memory().to(device, non_blocking=True)
 
 
-def launch_on(x: torch.Tensor, kernel: Any, tiles: int, arguments: tuple[Any, ...], options: dict[str, Any], **constants: Any) -> None:
-    """Run a kernel where the images are; options are for a GPU."""
-    if x.is_cuda or native.interpreted():
-        kernel[(tiles,)](*arguments, **constants, enable_fp_fusion=False, **options)
-    else:
-        native.launch(kernel, tiles, arguments, constants)
-
-
 def run_reach(plan: Plan, buffers: Buffers, launch: Launch) -> None:
     functions, registers = plan.vocabulary.kernels[launch.kernel]
-    arguments = *buffers.reaches, buffers.sections[launch.items], buffers.sections[launch.item_of], *buffers.reach_shape
-    launch_on(
-        buffers.out, reach, launch.tiles, arguments, {"num_warps": REACH_WARPS, **limit(registers)},
-        FIXED=buffers.fixed, ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS, REACH=functions,
-    )  # fmt: skip
+    constants = {"FIXED": buffers.fixed, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS, "REACH": functions}
+    run(plan, buffers, launch, (launch.kernel,), reach, constants, {"num_warps": REACH_WARPS, **limit(registers)})
+
+
+def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None:
+    constants = {
+        "FIXED": buffers.fixed, "ROUNDS": buffers.rounds, "DOOR": door, "UNIT": buffers.unit, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS,
+        "POINT": plan.vocabulary.functions, "SETTLE": () if door else plan.vocabulary.settles, "MASKS": tuple(find_mask(f).device for f in plan.families),
+    }  # fmt: skip
+    run(plan, buffers, launch, (door, plan.families), settle, constants, {"num_warps": SETTLE_WARPS, **limit(SETTLE_REGISTERS)})
 
 
 def limit(registers: int | None) -> dict[str, int]:
@@ -124,10 +145,21 @@ def limit(registers: int | None) -> dict[str, int]:
     return {} if registers is None or torch.version.hip else {"maxnreg": registers}
 
 
-def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None:
-    arguments = *buffers.settles, buffers.sections[launch.items], buffers.sections[launch.item_of], *buffers.settle_shape
-    launch_on(
-        buffers.out, settle, launch.tiles, arguments, {"num_warps": SETTLE_WARPS, **limit(SETTLE_REGISTERS)},
-        FIXED=buffers.fixed, ROUNDS=buffers.rounds, DOOR=door, UNIT=buffers.unit, ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS,
-        POINT=plan.vocabulary.functions, SETTLE=() if door else plan.vocabulary.settles, MASKS=tuple(find_mask(f).device for f in plan.families),
-    )  # fmt: skip
+def run(
+    plan: Plan, buffers: Buffers, launch: Launch, which: tuple[object, ...], kernel: Any, constants: dict[str, Any], options: dict[str, Any]
+) -> None:
+    """Launch a kernel where the images are.
+
+    Triton's own way to a binary, over the types and values of all arguments, takes the host longer than most kernels run, so a binary
+    once found is kept with the vocabulary it was built for and launched by itself.
+    """
+    if not buffers.out.is_cuda and not native.interpreted():
+        native.launch(kernel, launch.tiles, buffers.arguments(launch), constants)
+        return
+    key = launch.kind, which, buffers.kind
+    if binary := plan.vocabulary.binaries.get(key):
+        binary[launch.tiles, 1, 1](*buffers.addresses(launch), *constants.values())
+    else:
+        built = kernel[(launch.tiles,)](*buffers.arguments(launch), **constants, enable_fp_fusion=False, **options)
+        if built is not None:  # the interpreter builds nothing
+            plan.vocabulary.binaries[key] = built

@@ -79,6 +79,7 @@ class Vocabulary:
             self.begin[op] = len(rows)
             rows += [(kernel, first + i, s.stores and not s.solo, s.solo) for i, s in enumerate(op.strokes)]
         self.stroke_facts = np.array(rows, dtype=np.int64).reshape(-1, 4)
+        self.binaries: dict[tuple[object, ...], Any] = {}  # kernels built for it, by kind of launch and of images
 
 
 _vocabulary = lru_cache(maxsize=64)(Vocabulary)

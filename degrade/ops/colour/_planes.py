@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from degrade.distributions import Array
-from degrade.kernels.fetch import widen
+from degrade.kernels.fetch import fetch_plane
 from degrade.kernels.lang import jit, tl
 from degrade.op import ordered_sum
 
@@ -53,22 +53,16 @@ def along(x: torch.Tensor, table: torch.Tensor, axis: int) -> torch.Tensor:
 @jit
 def device_along_x(image, c, y, x, table):
     """The device function of `along` for axis 3 of plane c; (y, x) lies in the frame."""
-    pointer, height, width = image
-    row = pointer + (c * height + y) * width
-    total = tl.load(table + 1) * widen(tl.load(row + x))
+    total = tl.load(table + 1) * fetch_plane(image, c, y, x)
     for d in range(1, tl.load(table).to(tl.int32) + 1):
-        pair = widen(tl.load(row + tl.maximum(x - d, 0))) + widen(tl.load(row + tl.minimum(x + d, width - 1)))
-        total += tl.load(table + 1 + d) * pair
+        total += tl.load(table + 1 + d) * (fetch_plane(image, c, y, x - d) + fetch_plane(image, c, y, x + d))
     return total
 
 
 @jit
 def device_along_y(image, c, y, x, table):
     """The device function of `along` for axis 2 of plane c; (y, x) lies in the frame."""
-    pointer, height, width = image
-    column = pointer + c * height * width + x
-    total = tl.load(table + 1) * widen(tl.load(column + y * width))
+    total = tl.load(table + 1) * fetch_plane(image, c, y, x)
     for d in range(1, tl.load(table).to(tl.int32) + 1):
-        pair = widen(tl.load(column + tl.maximum(y - d, 0) * width)) + widen(tl.load(column + tl.minimum(y + d, height - 1) * width))
-        total += tl.load(table + 1 + d) * pair
+        total += tl.load(table + 1 + d) * (fetch_plane(image, c, y - d, x) + fetch_plane(image, c, y + d, x))
     return total
