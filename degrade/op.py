@@ -15,10 +15,11 @@ import torch
 from .distributions import Array, Choice, Constant, Levels, Uniform, parse
 from .errors import outside, unknown
 from .kernels import rng
-from .kernels.fetch import fetch
+from .kernels.fetch import fetch_column
 from .kernels.lang import jit
 
 MAX_PARAMETERS = 8
+SEVERITY, LEVEL = MAX_PARAMETERS, MAX_PARAMETERS + 1  # columns of what an op drew, after its parameters
 RESERVED = ("p", "severity", "level", "direction", "x", "mask", "seed", "ids", "backend", "check")  # arguments that every op or functional form has
 
 Theta = tuple[torch.Tensor, ...]  # one tensor (n, 1, 1, 1) per parameter, float32
@@ -144,15 +145,6 @@ class Context(NamedTuple):
     round: Callable[[torch.Tensor], torch.Tensor]  # clamp and round to the working precision, at a pass boundary
 
 
-class Draw(NamedTuple):
-    """What an op drew for n samples."""
-
-    theta: Array  # (n, MAX_PARAMETERS) float32, unused ones 0
-    severity: Array  # (n,) float32
-    level: Array  # (n,) float32, NaN where no level was asked for
-    active: Array  # (n,) bool: severity 0 leaves the slot empty
-
-
 class Op:
     """A degradation, and a leaf of a recipe.
 
@@ -247,13 +239,18 @@ class Op:
         read += [3 + i for i, _, how in self._drawn if not isinstance(how, Levels)]
         return range(min(read), max(read) + 1) if read else range(0)
 
-    def draw(self, u: Array) -> Draw:
-        """Parameters for n samples from uniforms u: (n, reads)."""
-        n, start, usual = len(u), self.reads.start, self._usual
-        which = self.level.pick(u[:, 2 - start]) if isinstance(self.level, Choice) else np.zeros(n, dtype=np.int64)
-        theta, severity, level = usual.theta[which], usual.severity[which], usual.level[which]
-        if self.level is not None and not isinstance(self.level, Choice):
-            level = self.level.draw(u[:, 2 - start])
+    def draw(self, u: Array) -> tuple[Array, Array | None]:
+        """What n samples get, from uniforms u (n, reads), and which of them it is applied to, None for all.
+
+        A row holds MAX_PARAMETERS float32 parameters, unused ones 0, then the severity and the level, NaN where no level was asked for.
+        """
+        start = self.reads.start
+        if isinstance(self.level, Choice):
+            out, level = self._usual[self.level.pick(u[:, 2 - start])], None
+        else:
+            out, level = self._usual.repeat(len(u), 0), None if self.level is None else self.level.draw(u[:, 2 - start])
+        if level is not None:
+            out[:, LEVEL] = level
         for i, param, how in self._drawn:
             if isinstance(how, Levels):
                 value = how.at(level)
@@ -264,15 +261,15 @@ class Op:
                 value = np.minimum(low + np.floor((high - low + 1) * u[:, 3 + i - start]), high)
             else:
                 value = how.draw(u[:, 3 + i - start])
-            theta[:, i] = param.stored(value)
+            out[:, i] = param.stored(value)
         if self.severity is not None:
-            severity = self.severity.draw(u[:, 0])
-            up = u[:, 1] < 0.5 if self.direction == "both" else np.full(n, self.direction == "up")
-            theta[:, 0] = self._first.stored(self._first.at(severity, up))
-        elif self._drawn and self._drawn[0][0] == 0:
-            severity = self._first.severity(theta[:, 0])
-        active = usual.active[which] if self.severity is None else severity > 0
-        return Draw(theta, severity.astype(np.float32, copy=False), level.astype(np.float32, copy=False), active)
+            out[:, SEVERITY] = severity = self.severity.draw(u[:, 0])
+            up = u[:, 1] < 0.5 if self.direction == "both" else np.full(len(u), self.direction == "up")
+            out[:, 0] = self._first.stored(self._first.at(severity, up))
+            return out, severity > 0
+        if self._drawn and self._drawn[0][0] == 0:
+            out[:, SEVERITY] = self._first.severity(out[:, 0])
+        return out, None
 
     @property
     def _first(self) -> Param:
@@ -280,18 +277,19 @@ class Op:
         return next(iter(self.parameters.values()))
 
     @cached_property
-    def _usual(self) -> Draw:
+    def _usual(self) -> Array:
         """What does not differ between samples, once for each level where one is chosen from a few."""
         level = np.asarray(self.level.values, dtype=np.float64) if isinstance(self.level, Choice) else np.full(1, np.nan)
-        theta = np.zeros((len(level), MAX_PARAMETERS), dtype=np.float32)
+        out = np.zeros((len(level), MAX_PARAMETERS + 2), dtype=np.float32)
         drawn = [i for i, _, _ in self._drawn]
         for i, (name, param) in enumerate(self.parameters.items()):
             how = self.values[name]
             if i in drawn or (i == 0 and self.severity is not None):
                 continue
             value = how.at(level) if isinstance(how, Levels) else param.choices.index(how.values[0]) if param.choices else how.bounds()[0]
-            theta[:, i] = param.stored(value)
-        return Draw(theta, self._first.severity(theta[:, 0]).astype(np.float32), level.astype(np.float32), np.ones(len(level), dtype=bool))
+            out[:, i] = param.stored(value)
+        out[:, SEVERITY], out[:, LEVEL] = self._first.severity(out[:, 0]), level
+        return out
 
     @cached_property
     def _drawn(self) -> tuple[tuple[int, Param, Any], ...]:
@@ -371,6 +369,11 @@ class Op:
         return Frame(height, width, u)
 
     @classmethod
+    def needs(cls, theta: Array) -> int:
+        """How many of the `uniforms` the tables of these samples take at most: a frame may hold no more."""
+        return cls.uniforms
+
+    @classmethod
     def describe(cls, theta: Array) -> dict[str, Any]:
         """One sample's parameters by name, options as names, for people to read. Further ones at their usual value are left out."""
         out: dict[str, Any] = {}
@@ -436,7 +439,7 @@ class TwoStrokeOp(Op):
     @jit
     def settle(scratch, y, x, r, g, b, theta, table, words, rng):  # type: ignore[no-untyped-def]
         """The scratch as it is: for ops that the strokes finish. All of them share its code in a kernel."""
-        return fetch(scratch, y, x)
+        return fetch_column(scratch, y, x)
 
     @classmethod
     def radius(cls, theta: Array) -> Array:

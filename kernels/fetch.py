@@ -9,7 +9,8 @@ from __future__ import annotations
 from .lang import jit, tl
 
 # One program works on one tile of one sample. Tiles start at the image's origin, so that a tile holds whole 16x16 codec
-# units, and a program's y is [TILE_ROWS, 1] and its x [1, TILE_COLUMNS], both clamped to the frame at the door.
+# units, and a program's y is [TILE_ROWS, 1] and its x [1, TILE_COLUMNS], both clamped to the frame at the door. Frames as wide as
+# whole tiles need no clamping across, and their rows can be accessed in pieces of several pixels.
 TILE_ROWS, TILE_COLUMNS = 16, 32
 
 
@@ -58,28 +59,49 @@ def place(image, y, x):
 
 
 @jit
-def raw(image, c, y, x):
-    """One channel as it is stored."""
+def place_in_column(image, y, x):
+    """The same for an x in the frame, as a program's own is: where rows are aligned, neighbours are accessed together."""
     pointer, height, width = image
-    return tl.load(pointer + place(image, y, x) + c * height * width)
+    return tl.minimum(tl.maximum(y, 0), height - 1) * width + x
 
 
 @jit
-def raw3(image, y, x):
-    """The three channels as they are stored."""
+def raw(image, c, at):
+    """One channel as it is stored."""
     pointer, height, width = image
-    at, plane = place(image, y, x), height * width
-    return tl.load(pointer + at), tl.load(pointer + at + plane), tl.load(pointer + at + 2 * plane)
+    return tl.load(pointer + at + c * height * width)
+
+
+@jit
+def raw3(image, at):
+    """The three channels as they are stored."""
+    return raw(image, 0, at), raw(image, 1, at), raw(image, 2, at)
+
+
+@jit
+def widen3(values):
+    return widen(values[0]), widen(values[1]), widen(values[2])
 
 
 @jit
 def fetch(image, y, x):
     """The three channels at (y, x), clamped to the frame; coordinates broadcast."""
-    r, g, b = raw3(image, y, x)
-    return widen(r), widen(g), widen(b)
+    return widen3(raw3(image, place(image, y, x)))
 
 
 @jit
 def fetch_plane(image, c, y, x):
     """One channel at (y, x), clamped to the frame."""
-    return widen(raw(image, c, y, x))
+    return widen(raw(image, c, place(image, y, x)))
+
+
+@jit
+def fetch_column(image, y, x):
+    """The three channels at (y, x), y clamped to the frame and x the program's own."""
+    return widen3(raw3(image, place_in_column(image, y, x)))
+
+
+@jit
+def fetch_column_plane(image, c, y, x):
+    """One channel at (y, x), y clamped to the frame and x the program's own."""
+    return widen(raw(image, c, place_in_column(image, y, x)))

@@ -24,19 +24,25 @@ from .plan import (
 
 
 @jit
-def tile_of(items, item_of, height, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
-    """This program's work item and its tile: y [ROWS, 1] and x [1, COLUMNS] clamped to the frame, and which lanes are inside."""
+def tile_of(items, item_of, height, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr, WHOLE: tl.constexpr):
+    """This program's work item and its tile: y [ROWS, 1] and x [1, COLUMNS] clamped to the frame, and which lanes are inside.
+
+    WHOLE: the frame is as wide as whole tiles.
+    """
     program = tl.program_id(0)
     item = items + tl.load(item_of + program) * N_ITEM
-    tile = program - tl.load(item + OF_FIRST_TILE)
-    wide = tl.load(item + OF_TILES_WIDE)
-    top = (tl.load(item + OF_TILE_Y) + tile // wide) * ROWS
-    left = (tl.load(item + OF_TILE_X) + tile % wide) * COLUMNS
+    tile = (program - tl.load(item + OF_FIRST_TILE)).to(tl.uint32)  # unsigned division is shorter
+    wide = tl.load(item + OF_TILES_WIDE).to(tl.uint32)
+    top = (tl.load(item + OF_TILE_Y) + (tile // wide).to(tl.int32)) * ROWS
+    left = (tl.load(item + OF_TILE_X) + (tile % wide).to(tl.int32)) * COLUMNS
     y = top + tl.arange(0, ROWS)[:, None]
     x = left + tl.arange(0, COLUMNS)[None, :]
     inside = (y < height) & (x < width)
     # Lanes outside the frame repeat the edge pixel through every op.
-    return item, tl.minimum(y, height - 1), tl.max_contiguous(tl.minimum(x, width - 1), (1, 2)), inside, top, left  # as in fetch.place
+    y = tl.minimum(y, height - 1)
+    if not WHOLE:
+        x = tl.max_contiguous(tl.minimum(x, width - 1), (1, 2))  # as in fetch.place
+    return item, y, x, inside, top, left
 
 
 @jit
@@ -90,7 +96,7 @@ def reach(
     REACH,  # a tuple of device functions; never annotate it constexpr, or stale binaries are served
 ):
     """One stroke of one two-stroke op per work item."""
-    item, y, x, inside, top, left = tile_of(items, item_of, height, width, ROWS, COLUMNS)
+    item, y, x, inside, top, left = tile_of(items, item_of, height, width, ROWS, COLUMNS, False)
     n = tl.load(item)
     step = instructions + (n * positions + tl.load(item + OF_BEGIN)) * N_INSTRUCTION
     stroke, stage, source, target = tl.load(item + OF_STROKE), tl.load(item + OF_STAGE), tl.load(item + OF_SOURCE), tl.load(item + OF_TARGET)

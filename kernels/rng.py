@@ -13,6 +13,7 @@ The counter layout is frozen (degrade.STREAM):
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -26,8 +27,8 @@ PARAMETER_SLOT = 0xFFF
 TABLE_DRAW = 0xF
 UNIFORM_STEP = 2.0**-23
 ROUNDS = 10
-FACTORS = np.array([0xD2511F53, 0xCD9E8D57], dtype=np.uint64)
-FEW = 16  # counters up to which Python's own numbers are quicker than arrays
+FACTORS = 0xD2511F53, 0xCD9E8D57
+FEW = 8  # counters up to which Python's own numbers are quicker than arrays
 PIECE = 12_288  # counters: the six rows of words that `_unit_piece` works on stay in the second-level cache
 
 
@@ -37,7 +38,7 @@ def philox(key: int, c0: Words, c1: Words, c2: Words, c3: Words) -> tuple[Words,
     int64 products wrap, which keeps all 64 bits of the unsigned product; the masked shift then reads its high half.
     """
     for k0, k1 in round_keys(key):
-        a, b = c0 * 0xD2511F53, c2 * 0xCD9E8D57  # type: ignore[operator]
+        a, b = c0 * FACTORS[0], c2 * FACTORS[1]  # type: ignore[operator]
         c0, c1, c2, c3 = (b >> 32 & MASK) ^ c1 ^ k0, b & MASK, (a >> 32 & MASK) ^ c3 ^ k1, a & MASK
     return c0, c1, c2, c3
 
@@ -46,6 +47,20 @@ def philox(key: int, c0: Words, c1: Words, c2: Words, c3: Words) -> tuple[Words,
 def round_keys(key: int) -> tuple[tuple[int, int], ...]:
     """The two key words of each round."""
     return tuple(((key + k * 0x9E3779B9) & MASK, ((key >> 32) + k * 0xBB67AE85) & MASK) for k in range(ROUNDS))
+
+
+def word(number: int) -> np.ndarray:
+    """A number as NumPy's loops take it quickest: a uint64 array of no dimensions."""
+    return np.array(number, dtype=np.uint64)
+
+
+M0, M1, HALF, LOW = word(FACTORS[0]), word(FACTORS[1]), word(32), word(MASK)
+
+
+@functools.lru_cache(maxsize=64)
+def round_words(key: int) -> Sequence[tuple[np.ndarray, np.ndarray]]:
+    """`round_keys` for arrays."""
+    return tuple((word(k0), word(k1)) for k0, k1 in round_keys(key))
 
 
 @functools.lru_cache(maxsize=64)
@@ -84,8 +99,9 @@ def quadruples(key: int, c0: np.ndarray, c1: np.ndarray, c2: np.ndarray, c3: np.
     if len(c0) <= FEW:
         words = np.array([philox(key, *counter) for counter in zip(c0.tolist(), c1.tolist(), c2.tolist(), c3.tolist())], dtype=np.float64)
         return (words.reshape(-1, 4) + 0.5) * 2.0**-32
-    even, odd = np.stack((c0, c2)).view(np.uint64), np.stack((c1, c3)).view(np.uint64)
-    _rounds(even, odd, np.empty_like(even), np.array(round_keys(key), dtype=np.uint64)[:, :, None])
+    even, odd, product = np.empty((3, 2, len(c0)), dtype=np.uint64)
+    even[0], even[1], odd[0], odd[1] = c0, c2, c1, c3
+    _rounds(even, odd, product, round_words(key))
     out = np.empty((len(c0), 4))
     out[:, 0::2], out[:, 1::2] = even.T, odd.T
     out += 0.5
@@ -93,22 +109,27 @@ def quadruples(key: int, c0: np.ndarray, c1: np.ndarray, c2: np.ndarray, c3: np.
     return out
 
 
-def _rounds(even: np.ndarray, odd: np.ndarray, product: np.ndarray, keys: np.ndarray) -> None:
-    """Rounds of `philox`, in place: words 0 and 2 are the rows of `even`, 1 and 3 those of `odd`; `product` is for what lies between."""
-    mask, factors, crossed = np.uint64(MASK), FACTORS.reshape(2, *(1,) * (even.ndim - 1)), product[::-1]
-    for k in keys:
-        np.multiply(even, factors, out=product)
-        np.right_shift(crossed, 32, out=even)
+def _rounds(even: np.ndarray, odd: np.ndarray, product: np.ndarray, keys: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Rounds of `philox`, in place: words 0 and 2 are the rows of `even`, 1 and 3 those of `odd`; `product` is for what lies between.
+
+    Whatever runs over both rows at once is contiguous, which takes NumPy half as long.
+    """
+    (first, third), (to_third, to_first) = even, product
+    for k0, k1 in keys:
+        np.multiply(first, M0, out=to_first)
+        np.multiply(third, M1, out=to_third)
+        np.right_shift(product, HALF, out=even)
         even ^= odd
-        even ^= k
-        np.bitwise_and(crossed, mask, out=odd)
+        first ^= k0
+        third ^= k1
+        np.bitwise_and(product, LOW, out=odd)
 
 
 def unit_planes(key: int, pixel: np.ndarray, stream: int, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """`uniform4` on the host: four float32 planes (4, n, p) for pixels (1 or n, p), int64, and ids (n,) in halves."""
     n, size = len(low), pixel.shape[1]
     pixel, low, high = pixel.view(np.uint64), low.view(np.uint64)[:, None], high.view(np.uint64)[:, None]
-    keys = np.array(round_keys(key), dtype=np.uint64)[:, :, None, None]
+    keys = round_words(key)
     out = np.empty((4, n, size), dtype=np.float32)
     samples, pixels = max(1, PIECE // max(1, size)), -(-size // max(1, -(-size // PIECE)))
     for i in range(0, n, samples):
@@ -119,21 +140,23 @@ def unit_planes(key: int, pixel: np.ndarray, stream: int, low: np.ndarray, high:
     return out
 
 
-def _unit_piece(keys: np.ndarray, pixel: np.ndarray, stream: int, low: np.ndarray, high: np.ndarray, out: np.ndarray) -> None:
+def _unit_piece(
+    keys: Sequence[tuple[np.ndarray, np.ndarray]], pixel: np.ndarray, stream: int, low: np.ndarray, high: np.ndarray, out: np.ndarray
+) -> None:
     """The rounds of `philox`.
 
     At first three of the four words are a sample's own, and their products small; all are full after the second round.
     """
     even, odd, product = (np.empty((2, *out.shape[1:]), dtype=np.uint64) for _ in range(3))
-    mask, (m0, m1) = np.uint64(MASK), FACTORS
-    a, b = pixel * m0, low * m1
-    np.bitwise_xor(a >> 32, high ^ keys[0, 1], out=even[1])
-    c0, c1, c3 = b >> 32 ^ np.uint64(stream) ^ keys[0, 0], b & mask, a & mask
-    product[0], b = c0 * m0, np.multiply(even[1], m1, out=product[1])
-    np.bitwise_xor(b >> 32, c1 ^ keys[1, 0], out=even[0])
-    np.bitwise_xor(c3, product[0] >> 32 ^ keys[1, 1], out=even[1])
-    np.bitwise_and(product[::-1], mask, out=odd)
-    _rounds(even, odd, product, keys[2:])
+    (k0, k1), (k2, k3), *keys_left = keys
+    a, b = pixel * M0, low * M1
+    np.bitwise_xor(a >> HALF, high ^ k1, out=even[1])
+    c0, c1, c3 = b >> HALF ^ word(stream) ^ k0, b & LOW, a & LOW
+    product[0], b = c0 * M0, np.multiply(even[1], M1, out=product[1])
+    np.bitwise_xor(b >> HALF, c1 ^ k2, out=even[0])
+    np.bitwise_xor(c3, product[0] >> HALF ^ k3, out=even[1])
+    np.bitwise_and(product[::-1], LOW, out=odd)
+    _rounds(even, odd, product, keys_left)
     # The upper 23 bits k as the fraction of 1 + k · 2⁻²³; what is taken off leaves (k + ½) · 2⁻²³, exactly.
     bits = out.view(np.uint32)
     bits[0::2], bits[1::2] = even, odd

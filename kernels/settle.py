@@ -5,7 +5,7 @@ It finishes a two-stroke op, applies the masks, and goes on with any run of poin
 
 from __future__ import annotations
 
-from .fetch import fetch, narrow, settle_value, widen
+from .fetch import fetch_column, narrow, settle_value, widen
 from .lang import jit, tl
 from .plan import (
     IS_BLEND,
@@ -62,10 +62,19 @@ def weight_of(regions, begin, count, floats, maps, y, x, MASKS):
 
 
 @jit
-def strided(n, y, x, s0, s2, s3):
+def strided(n, y, x, s0, s2, s3, UNIT: tl.constexpr):
     """The offset of pixel (y, x) of channel 0 of sample n."""
-    at = y.to(tl.int64) * s2 + x.to(tl.int64) * s3
-    return n.to(tl.int64) * s0 + tl.max_contiguous(at, (1, 2))  # as in fetch.place
+    if UNIT:
+        at = y.to(tl.int64) * s2 + x.to(tl.int64)
+    else:
+        at = tl.max_contiguous(y.to(tl.int64) * s2 + x.to(tl.int64) * s3, (1, 2))  # as in fetch.place
+    return n.to(tl.int64) * s0 + at
+
+
+@jit
+def whole(size, MULTIPLE: tl.constexpr):
+    """A multiple of MULTIPLE, in a form that shows it to the compiler."""
+    return size // MULTIPLE * MULTIPLE
 
 
 @jit
@@ -111,6 +120,7 @@ def settle(
     ROUNDS: tl.constexpr,  # source is float16 or bfloat16, which 16-bit fixed point does not hold
     DOOR: tl.constexpr,  # the first launch: reads the source, not the canvas
     UNIT: tl.constexpr,  # neighbours in a row of source and out are neighbours in memory
+    WHOLE: tl.constexpr,  # the frame is as wide as whole tiles, and all rows are aligned
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
     POINT,  # tuples of device functions; never annotate them constexpr, or stale binaries are served
@@ -118,21 +128,22 @@ def settle(
     MASKS,
 ):  # fmt: skip
     """A run of instructions of one sample per work item."""
-    if UNIT:
-        s3, o3 = 1, 1
+    if WHOLE:
+        width = whole(width, COLUMNS)
+        s0, s1, s2, o0, o1, o2 = whole(s0, 16), whole(s1, 16), whole(s2, 16), whole(o0, 16), whole(o1, 16), whole(o2, 16)
     s1, o1 = tl.cast(s1, tl.int64), tl.cast(o1, tl.int64)
-    item, y, x, inside, top, left = tile_of(items, item_of, height, width, ROWS, COLUMNS)
+    item, y, x, inside, top, left = tile_of(items, item_of, height, width, ROWS, COLUMNS, WHOLE)
     n = tl.load(item)
     plane = height * width
     base = n.to(tl.int64) * 3 * plane
     at = y * width + x
-    came = source + strided(n, y, x, s0, s2, s3)
+    came = source + strided(n, y, x, s0, s2, s3, UNIT)
     if DOOR:
         r, g, b = widen(tl.load(came)), widen(tl.load(came + s1)), widen(tl.load(came + 2 * s1))
         if ROUNDS:
             r, g, b = settle_value(r, True), settle_value(g, True), settle_value(b, True)
     else:
-        r, g, b = fetch((canvas + base, height, width), y, x)
+        r, g, b = fetch_column((canvas + base, height, width), y, x)
     for position in range(tl.load(item + OF_BEGIN), tl.load(item + OF_END)):
         step = instructions + (n * positions + position) * N_INSTRUCTION
         code = tl.load(step)
@@ -145,7 +156,7 @@ def settle(
                 r1, g1, b1 = r, g, b
                 if code == IS_BLEND:
                     tl.debug_barrier()  # what SAVE stored in this launch may have been another thread's
-                    r, g, b = fetch((level, height, width), y, x)
+                    r, g, b = fetch_column((level, height, width), y, x)
                 table = floats + tl.load(step + OF_TABLE)
                 rng = draws_of(ints, ids, n, tl.load(step + OF_SLOT))
                 for i in tl.static_range(len(POINT)):
@@ -166,7 +177,7 @@ def settle(
     if meets(item + OF_READS, top, left, ROWS, COLUMNS):
         store3(canvas + base, at, plane, r, g, b, inside)
     if meets(item + OF_CHANGES, top, left, ROWS, COLUMNS) == 0:
-        to = out + strided(n, y, x, o0, o2, o3)
+        to = out + strided(n, y, x, o0, o2, o3, UNIT)
         tl.store(to, leave(r, tl.load(came), out, ROUNDS), mask=inside)
         tl.store(to + o1, leave(g, tl.load(came + s1), out, ROUNDS), mask=inside)
         tl.store(to + 2 * o1, leave(b, tl.load(came + 2 * s1), out, ROUNDS), mask=inside)

@@ -83,7 +83,7 @@ def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "
             SETTLE_WARPS,
             target,
             dtype,
-            {**common, "ROUNDS": dtype in ("float16", "bfloat16"), "DOOR": door, "UNIT": True},
+            {**common, "ROUNDS": dtype in ("float16", "bfloat16"), "DOOR": door, "UNIT": True, "WHOLE": True},
             {**tuples, "SETTLE": () if door else tuple(dict.fromkeys(op.settle for op in strokes))},  # the first launch finishes no stroke
             SETTLE_REGISTERS,
         )

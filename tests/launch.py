@@ -63,28 +63,31 @@ def main():
         """Stands for a binary that is launched by itself: it must get what Triton would have passed to it, with addresses for tensors."""
 
         def __init__(self, function, arguments, constants):
-            self.function, self.constants = function, constants
+            self.kernel, self.function, self.constants = function, None, constants
             self.pointers = [isinstance(a, torch.Tensor) for a in arguments]
+            self.run, self.packed_metadata = self.launch, None
 
-        def __getitem__(self, grid):
-            return self.launch
-
-        def launch(self, *args):
-            launches[self.function.fn.__name__] += 1
-            by_themselves.add(self.function.fn.__name__)
-            assert len(args) == len(self.function.arg_names) and args[len(self.pointers) :] == tuple(self.constants.values())
-            assert self.function.arg_names[len(self.pointers) :] == list(self.constants)
+        def launch(self, tiles, one, one_more, stream, binary, metadata, launch_metadata, enter_hook, exit_hook, *args):
+            launches[self.kernel.fn.__name__] += 1
+            by_themselves.add(self.kernel.fn.__name__)
+            assert len(args) == len(self.kernel.arg_names) and args[len(self.pointers) :] == tuple(self.constants.values())
+            assert self.kernel.arg_names[len(self.pointers) :] == list(self.constants)
             assert all(a > 2**20 if pointer else a < 2**20 for a, pointer in zip(args, self.pointers)), args
 
     JITFunction.run = build_only
     engine.native.interpreted = lambda: True  # images on the CPU go Triton's way, as if on a card
+    engine.Buffers.stream = 0
     pipe = Pipeline(recipe())
     for seed, (b, h, w) in enumerate([(3, 224, 224), (1, 224, 224), (17, 64, 96), (2, 1, 1), (5, 33, 48), (4, 20, 224), (1, 16, 16)]):
         x = torch.zeros(b, 3, h, w, dtype=torch.uint8)
         engine.execute(pipe.sample([7 * seed + i for i in range(b)], (h, w), view=seed), x)
     program = Pipeline(degrade.MeanShift(0.1)).sample([0], (32, 32))
     engine.execute(program, torch.zeros(1, 3, 32, 32, dtype=torch.uint8).to(memory_format=torch.channels_last))
-    print(json.dumps({"launches": launches, "built": {k: len(v) for k, v in built.items()}, "reaches": len(reaches), "by_themselves": sorted(by_themselves)}))
+    print(
+        json.dumps(
+            {"launches": launches, "built": {k: len(v) for k, v in built.items()}, "reaches": len(reaches), "by_themselves": sorted(by_themselves)}
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ from .plan import Launch, Plan, make_plan
 REACH_WARPS = 4  # the codec fills exactly 128 threads
 PATIENCE = 1.5  # seconds of building after which it is said
 SETTLE_REGISTERS = 128  # left to itself the compiler takes fewer and spills a few bytes
-SETTLE_WARPS = 8  # two pixels per thread: four spill on sm_100 when a pipeline holds every op
+SETTLE_WARPS = 4  # four pixels per thread, which it accesses together
+ALIGNMENT = 16  # bytes that Triton asks of pointers, and elements that a sample, a channel and a row must be multiples of
 
 
 def execute(program: Program, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
@@ -82,6 +83,8 @@ class Buffers:
         strides = (*x.stride(), *self.out.stride())
         self.numbers = {"settle": (*shape, *strides), "reach": shape}
         self.unit = x.stride(3) == self.out.stride(3) == 1
+        aligned = x.data_ptr() % ALIGNMENT == 0
+        self.whole = self.unit and aligned and x.shape[3] % TILE_COLUMNS == 0 and not any(s % ALIGNMENT for s in strides if s != 1)
         # With no two-stroke op every sample goes from source to result in one launch and needs no canvas. What is never read or
         # written may lie anywhere.
         strokes = len(plan.launches) > 1
@@ -98,7 +101,12 @@ class Buffers:
         }
         self.places = {"settle": (ids, instructions, regions), "reach": (ids, instructions)}
         # What Triton builds other binaries for: pointers it cannot know to be aligned, as of a slice, and numbers beyond 32 bits.
-        self.kind = x.device.index, x.dtype, self.unit, x.data_ptr() % 16 == 0, maps.data_ptr() % 16 == 0, max(strides) < 2**31
+        self.kind = x.device.index, x.dtype, self.unit, self.whole, aligned, maps.data_ptr() % ALIGNMENT == 0, max(strides) < 2**31
+
+    @cached_property
+    def stream(self) -> int:
+        handle: int = torch.cuda.current_stream(self.x.device).cuda_stream
+        return handle
 
     @cached_property
     def sections(self) -> Callable[[int], torch.Tensor]:
@@ -134,7 +142,7 @@ def run_reach(plan: Plan, buffers: Buffers, launch: Launch) -> None:
 
 def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None:
     constants = {
-        "FIXED": buffers.fixed, "ROUNDS": buffers.rounds, "DOOR": door, "UNIT": buffers.unit, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS,
+        "FIXED": buffers.fixed, "ROUNDS": buffers.rounds, "DOOR": door, "UNIT": buffers.unit, "WHOLE": buffers.whole, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS,
         "POINT": plan.vocabulary.functions, "SETTLE": () if door else plan.vocabulary.settles, "MASKS": tuple(find_mask(f).device for f in plan.families),
     }  # fmt: skip
     run(plan, buffers, launch, (door, plan.families), settle, constants, {"num_warps": SETTLE_WARPS, **limit(SETTLE_REGISTERS)})
@@ -148,18 +156,28 @@ def limit(registers: int | None) -> dict[str, int]:
 def run(
     plan: Plan, buffers: Buffers, launch: Launch, which: tuple[object, ...], kernel: Any, constants: dict[str, Any], options: dict[str, Any]
 ) -> None:
-    """Launch a kernel where the images are.
-
-    Triton's own way to a binary, over the types and values of all arguments, takes the host longer than most kernels run, so a binary
-    once found is kept with the vocabulary it was built for and launched by itself.
-    """
-    if not buffers.out.is_cuda and not native.interpreted():
-        native.launch(kernel, launch.tiles, buffers.arguments(launch), constants)
-        return
+    """Launch a kernel. The binary is kept with the vocabulary it was built for."""
     key = launch.kind, which, buffers.kind
     if binary := plan.vocabulary.binaries.get(key):
-        binary[launch.tiles, 1, 1](*buffers.addresses(launch), *constants.values())
-    else:
-        built = kernel[(launch.tiles,)](*buffers.arguments(launch), **constants, enable_fp_fusion=False, **options)
-        if built is not None:  # the interpreter builds nothing
-            plan.vocabulary.binaries[key] = built
+        binary.launch(launch.tiles, buffers.stream, (*buffers.addresses(launch), *constants.values()))
+    elif built := launch_on(buffers.out, kernel, launch.tiles, buffers.arguments(launch), options, **constants):
+        plan.vocabulary.binaries[key] = Binary(built)
+
+
+def launch_on(x: torch.Tensor, kernel: Any, tiles: int, arguments: tuple[Any, ...], options: dict[str, Any], **constants: Any) -> Any:
+    """Run a kernel where the images are; return what Triton built, if it did. Options are for a GPU."""
+    if x.is_cuda or native.interpreted():
+        return kernel[(tiles,)](*arguments, **constants, enable_fp_fusion=False, **options)
+    native.launch(kernel, tiles, arguments, constants)
+    return None
+
+
+class Binary:
+    """A kernel built by Triton. Triton's own way to it, over the types and values of all arguments, takes the host longer than most kernels run."""
+
+    def __init__(self, built: Any) -> None:
+        self.run, self.function, self.metadata = built.run, built.function, built.packed_metadata
+
+    def launch(self, tiles: int, stream: int, arguments: tuple[Any, ...]) -> None:
+        """What Triton does in the end, for arguments in the order of the kernel's; hooks that others have set are not called."""
+        self.run(tiles, 1, 1, stream, self.function, self.metadata, None, None, None, *arguments)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from degrade.distributions import Array
-from degrade.kernels.fetch import fetch
+from degrade.kernels.fetch import fetch, fetch_column
 from degrade.kernels.lang import jit, tl
 from degrade.op import Context, Theta, ordered_sum
 
@@ -79,12 +79,12 @@ class Separable(Taps):
     @jit
     def settle(scratch, y, x, r, g, b, theta, table, words, rng):
         weight = tl.load(table + 1)
-        r, g, b = fetch(scratch, y, x)
+        r, g, b = fetch_column(scratch, y, x)
         r, g, b = weight * r, weight * g, weight * b
         for d in range(1, tl.load(table).to(tl.int32) + 1):
             weight = tl.load(table + 1 + d)
-            r0, g0, b0 = fetch(scratch, y - d, x)
-            r1, g1, b1 = fetch(scratch, y + d, x)
+            r0, g0, b0 = fetch_column(scratch, y - d, x)
+            r1, g1, b1 = fetch_column(scratch, y + d, x)
             r += weight * (r0 + r1)
             g += weight * (g0 + g1)
             b += weight * (b0 + b1)

@@ -12,7 +12,7 @@ import torch
 
 from degrade.distributions import Array
 from degrade.kernels.colour import device_lab_from_rgb, device_rgb_from_lab, lab_from_rgb, rgb_from_lab
-from degrade.kernels.fetch import fetch, fetch_plane
+from degrade.kernels.fetch import fetch, fetch_column_plane, fetch_plane
 from degrade.kernels.lang import jit
 from degrade.op import Context, Frame, Param, Stroke, Theta, TwoStrokeOp
 
@@ -67,5 +67,5 @@ class ColourDiffusion(TwoStrokeOp):
     def settle(scratch, y, x, r, g, b, theta, table, words, rng):
         gain = theta[0] * 256.0
         a, b = (device_along_y(scratch, 0, y, x, table) - 0.5) * gain, (device_along_y(scratch, 1, y, x, table) - 0.5) * gain
-        r, g, b = device_rgb_from_lab(fetch_plane(scratch, 2, y, x) * 100.0, a, b)
+        r, g, b = device_rgb_from_lab(fetch_column_plane(scratch, 2, y, x) * 100.0, a, b)
         return device_in_order(r, g, b, theta[2])

@@ -23,7 +23,7 @@ import torch
 from degrade.distributions import Array
 from degrade.kernels.colour import device_grey, grey
 from degrade.kernels.exact import sqrt
-from degrade.kernels.fetch import fetch, fetch_plane, settle_value
+from degrade.kernels.fetch import fetch, fetch_column_plane, fetch_plane, settle_value
 from degrade.kernels.lang import jit, tl
 from degrade.op import Context, Frame, Param, Stroke, Theta, TwoStrokeOp
 
@@ -148,14 +148,14 @@ class ColourShift(TwoStrokeOp):
     @staticmethod
     @jit
     def settle(scratch, y, x, r, g, b, theta, table, words, rng):
-        e = _device_stretched(fetch_plane(scratch, 0, y, x), words)
+        e = _device_stretched(fetch_column_plane(scratch, 0, y, x), words)
         if theta[1] != 1.0:
             first = tl.maximum((tl.load(words + 2).to(tl.float32) + 0.5) * 0.0009765625, 0.1)
             last = tl.maximum((tl.load(words + 3).to(tl.float32) + 0.5) * 0.0009765625, 0.1)
             spread = tl.where(last > first, last - first, 1.0)
             stretched = tl.minimum(tl.maximum(tl.div_rn(tl.maximum(e, 0.1) - first, e * 0.0 + spread), 0.0), 1.0)
             e = tl.where(last > first, stretched, first)
-        return r, e * fetch_plane(scratch, 1, y, x) + (1.0 - e) * g, b
+        return r, e * fetch_column_plane(scratch, 1, y, x) + (1.0 - e) * g, b
 
 
 def _slope(v: torch.Tensor, axis: int, border: torch.Tensor) -> torch.Tensor:

@@ -30,7 +30,7 @@ from degrade.kernels.codec import (
     to_byte,
     to_byte_twin,
 )
-from degrade.kernels.fetch import fetch, fetch_plane
+from degrade.kernels.fetch import fetch, fetch_column_plane, fetch_plane
 from degrade.kernels.lang import jit, tl
 from degrade.op import Context, Frame, Param, Theta, TwoStrokeOp
 
@@ -150,7 +150,7 @@ class Jpeg(TwoStrokeOp):
         # Sixteenths to round by: h2v2 alternates 8 and 7, h2v1 the quarters 1 and 2.
         bias = tl.where(down == 1, 8 - odd_x, 4 + 4 * odd_x).to(tl.float32)
 
-        luma = to_byte(fetch_plane(scratch, 0, y, x))
+        luma = to_byte(fetch_column_plane(scratch, 0, y, x))
         cb = _blend(scratch, 1, near_y, near_x, next_y, next_x, bias)
         cr = _blend(scratch, 2, near_y, near_x, next_y, next_x, bias)
         r, g, b = rgb_from_ycc(luma, cb, cr)

@@ -12,7 +12,7 @@ import torch
 from degrade.distributions import Array
 from degrade.kernels import noise
 from degrade.kernels.colour import device_grey, grey
-from degrade.kernels.fetch import fetch, fetch_plane
+from degrade.kernels.fetch import fetch, fetch_column_plane, fetch_plane
 from degrade.kernels.lang import jit, tl
 from degrade.kernels.noise import device_normals
 from degrade.kernels.rng import uniform4
@@ -67,7 +67,7 @@ class MaskedNoise(TwoStrokeOp):
     @jit
     def settle(scratch, y, x, r, g, b, theta, table, words, rng):
         n0, n1, n2 = device_normals(uniform4(rng, (y << 16) | x), theta[2] == 1.0)
-        m = fetch_plane(scratch, 0, y, x)
+        m = fetch_column_plane(scratch, 0, y, x)
         for i in range(9):
             m = tl.minimum(m, fetch_plane(scratch, 0, y + i // 3 - 1, x + i % 3 - 1))
         m = theta[0] * m

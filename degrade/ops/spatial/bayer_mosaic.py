@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from degrade.distributions import Array
-from degrade.kernels.fetch import fetch, fetch_plane
+from degrade.kernels.fetch import fetch, fetch_column_plane, fetch_plane
 from degrade.kernels.lang import jit, tl
 from degrade.op import Context, Param, Theta, TwoStrokeOp
 
@@ -60,7 +60,7 @@ class BayerMosaic(TwoStrokeOp):
         red_row, red_column = _stands(y, x, theta[1])
         up, down = _device_mirror(y - 1, scratch[1]), _device_mirror(y + 1, scratch[1])
         left, right = _device_mirror(x - 1, scratch[2]), _device_mirror(x + 1, scratch[2])
-        plain = fetch_plane(scratch, 0, y, x)
+        plain = fetch_column_plane(scratch, 0, y, x)
         beside = (fetch_plane(scratch, 0, y, left) + fetch_plane(scratch, 0, y, right)) * 0.5
         above = (fetch_plane(scratch, 0, up, x) + fetch_plane(scratch, 0, down, x)) * 0.5
         top = fetch_plane(scratch, 0, up, left) + fetch_plane(scratch, 0, up, right)

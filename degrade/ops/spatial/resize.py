@@ -14,7 +14,7 @@ import torch
 
 from degrade.distributions import Array
 from degrade.kernels.exact import device_turn, turn
-from degrade.kernels.fetch import fetch
+from degrade.kernels.fetch import fetch, fetch_column
 from degrade.kernels.lang import jit, tl
 from degrade.op import Context, Frame, Param, Stroke, Theta, TwoStrokeOp
 
@@ -116,7 +116,7 @@ class Resize(TwoStrokeOp):
     @staticmethod
     @jit
     def settle(scratch, y, x, r, g, b, theta, table, words, rng):
-        r, g, b = fetch(scratch, y, x)
+        r, g, b = fetch_column(scratch, y, x)
         if theta[0] >= 1.0:
             r, g, b = _along_axis(scratch, y, x, y, tl.load(table).to(tl.int32), scratch[1], theta, tl.load(table + 4).to(tl.int32), False)
             off = theta[2] == 1.0

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from degrade.distributions import Array
-from degrade.kernels.fetch import fetch, fetch_plane
+from degrade.kernels.fetch import fetch, fetch_column_plane
 from degrade.kernels.lang import jit, tl
 from degrade.op import Context, Frame, Param, Stroke, Theta, TwoStrokeOp, ordered_sum
 
@@ -88,7 +88,7 @@ class Fog(TwoStrokeOp):
         amount = theta[0]
         low = (65535 - tl.load(words + 1)).to(tl.float32)
         span = tl.load(words).to(tl.float32) - low
-        stretched = tl.div_rn(fetch_plane(scratch, 0, y, x) * 65535.0 - low, tl.where(span == 0.0, 1.0, span))
+        stretched = tl.div_rn(fetch_column_plane(scratch, 0, y, x) * 65535.0 - low, tl.where(span == 0.0, 1.0, span))
         added = amount * tl.where(span == 0.0, 0.5, stretched)
         largest = tl.load(words + 2).to(tl.float32) * (1.0 / 65535.0)
         gain = tl.div_rn(largest, largest + amount)

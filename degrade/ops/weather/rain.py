@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from degrade.distributions import Array
-from degrade.kernels.fetch import fetch_plane
+from degrade.kernels.fetch import fetch_column_plane
 from degrade.kernels.lang import jit, tl
 from degrade.op import Context, Frame, Param, Stroke, Theta, TwoStrokeOp
 from degrade.ops.blur._trail import device_smear, smear, trail
@@ -72,7 +72,7 @@ class Rain(TwoStrokeOp):
     @staticmethod
     @jit
     def settle(scratch, y, x, r, g, b, theta, table, words, rng):
-        dark = 1.0 - tl.minimum(fetch_plane(scratch, 0, y, x) * tl.load(table + 2), 0.8)
+        dark = 1.0 - tl.minimum(fetch_column_plane(scratch, 0, y, x) * tl.load(table + 2), 0.8)
         veil = theta[0] * 0.2
         own, grey = 1.0 - veil, veil * 0.7
         return 1.0 - (1.0 - (r * own + grey)) * dark, 1.0 - (1.0 - (g * own + grey)) * dark, 1.0 - (1.0 - (b * own + grey)) * dark

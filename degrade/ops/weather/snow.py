@@ -11,7 +11,7 @@ import torch
 
 from degrade.distributions import Array
 from degrade.kernels.colour import device_ycbcr_from_rgb, ycbcr_from_rgb
-from degrade.kernels.fetch import fetch_plane
+from degrade.kernels.fetch import fetch_column_plane, fetch_plane
 from degrade.kernels.lang import jit, tl
 from degrade.op import Context, Frame, Param, Stroke, Theta, TwoStrokeOp
 from degrade.ops.blur._trail import device_smear, smear, trail
@@ -76,7 +76,7 @@ class Snow(TwoStrokeOp):
     def settle(scratch, y, x, r, g, b, theta, table, words, rng):
         keep = theta[6]
         white = 1.0 - keep
-        near = fetch_plane(scratch, 0, y, x)
+        near = fetch_column_plane(scratch, 0, y, x)
         far = fetch_plane(scratch, 0, scratch[1] - 1 - y, scratch[2] - 1 - x)
         grey, cb, cr = device_ycbcr_from_rgb(r, g, b)
         light = grey * 1.5 + 0.5

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from degrade.distributions import Array
-from degrade.kernels.fetch import fetch_plane
+from degrade.kernels.fetch import fetch_column_plane, fetch_plane
 from degrade.kernels.lang import jit, tl
 from degrade.op import Context, Frame, Param, Stroke, Theta, TwoStrokeOp, ordered_sum
 from degrade.ops.spatial._warp import blur_axis, gaussian_taps
@@ -107,7 +107,7 @@ class Spatter(TwoStrokeOp):
     def settle(scratch, y, x, r, g, b, theta, table, words, rng):
         mud = _device_blur(scratch, 1, y, x, 1, 0, table + 1)
         mud = tl.where(mud < 0.8, 0.0, mud) * theta[5]
-        water = fetch_plane(scratch, 0, y, x) * theta[4] * (1.0 - theta[5])
+        water = fetch_column_plane(scratch, 0, y, x) * theta[4] * (1.0 - theta[5])
         own = 1.0 - mud
         r = r * own + (mud * 0.24705882352941178 + water * 0.6862745098039216)
         g = g * own + (mud * 0.16470588235294117 + water * 0.9333333333333333)
