@@ -1,9 +1,8 @@
-"""Measure every op: `python -m benchmarks.run`. A row is printed with its check, made in the same run; a red check has no time."""
+"""Measure: `python -m benchmarks.run`. A row is printed with its check, made in the same run; a red check has no time."""
 
 from __future__ import annotations
 
 import argparse
-import fnmatch
 import json
 import os
 import platform
@@ -11,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cache
 from importlib import metadata
@@ -21,44 +19,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks import banks, checks, timing
+from benchmarks import banks, checks, peers, timing
 from benchmarks.report import console_table
-from degrade import REGISTRY, Local, Pipeline, Program, masks
-from degrade.backends import obstacle_to_triton
+from benchmarks.suites import SIZE, SUITES, Setting, settings
+from degrade import Pipeline, Program
 from degrade.backends.plan import make_plan
 from degrade.cli.demo import photograph
 from degrade.storing import write_whole
 
-DTYPES = (torch.uint8, torch.float16)
-BATCHES, QUICK_BATCHES = (1, 32, 256), (1, 32)
-AREAS = (1.0, 0.1)
-FEATHER = 0.05
-SIZE = 224
 SECONDS, QUICK_SECONDS = 5.0, 1.5  # timed per row on the CPU
 PHOTOGRAPHS = 32  # beyond these, turned ones
 BESIDE_OPENCV = ("jpeg", "gaussian_blur")
 PACKAGES = ("torch", "triton", "numpy", "opencv", "pillow", "scipy", "scikit-image", "kornia")
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What one row measures."""
-
-    op: str
-    backend: str
-    device: str
-    dtype: torch.dtype
-    batch: int
-    area: float
-    size: int = SIZE
-
-    def pipeline(self) -> Pipeline:
-        op = REGISTRY[self.op]()
-        recipe = op if self.area == 1.0 else Local(op, masks.Ellipse(area=self.area, feather=FEATHER))
-        return Pipeline(recipe, seed=1, backend=self.backend)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {**vars(self), "dtype": str(self.dtype).removeprefix("torch.")}
 
 
 # ---- one row ---------------------------------------------------------------------------------------------------------
@@ -134,11 +106,15 @@ def measure_cuda(setting: Setting, pipe: Pipeline, x: torch.Tensor) -> dict[str,
     both["pipe"](0)
     torch.cuda.synchronize()
     out: dict[str, Any] = {"peak_bytes": torch.cuda.max_memory_allocated() - held}  # beyond the input, result included
-    got = timing.on_cuda(both)
+    theta = torch.from_numpy(pipe.sample(ids_of(0, setting.batch), (setting.size, setting.size)).theta[:, 0]).to(x.device)
+    others = peers.contestants(setting.op, x, theta) if setting.backend == "triton" and setting.area == 1.0 and setting.batch > 1 else {}
+    got = timing.on_cuda(both | others)
     host = timing.on_cpu(host_parts(setting, pipe), 1.0)
     out |= {**got["pipe"], "copy_ms": got["copy"]["ms"], "sample_ms": host["sample"], "host_ms": host["host"]}
     if setting.backend == "triton":
         out["device_ms"] = timing.device_only(both["pipe"], out["wall_ms"]["median"])
+    if others:
+        out["peers"] = {name: {"ms": got[name]["ms"], "speed": got[name]["ms"]["median"] / out["ms"]["median"]} for name in others}
     return out
 
 
@@ -170,20 +146,6 @@ def opencv_call(op: str, image: Any, theta: Any) -> Any:
 
 
 # ---- a run -----------------------------------------------------------------------------------------------------------
-
-
-def settings(args: argparse.Namespace) -> Iterator[Setting]:
-    """Every op by backend, dtype, batch and area."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    obstacle = {dtype: obstacle_to_triton(torch.empty(1, dtype=dtype, device=device), None) for dtype in DTYPES}
-    for op in sorted({name for pattern in args.op.split(",") for name in fnmatch.filter(REGISTRY, pattern)}):
-        for backend in ("torch", "triton") if args.backend == "all" else (args.backend,):
-            for dtype in DTYPES[:1] if args.quick else DTYPES:
-                if backend == "triton" and (obstacle[dtype] or REGISTRY[op].kind == "codec"):
-                    continue
-                for batch in QUICK_BATCHES if args.quick else BATCHES:
-                    for area in AREAS:
-                        yield Setting(op, backend, device, dtype, batch, area)
 
 
 def run(wanted: list[Setting], seconds: float) -> Iterator[dict[str, Any]]:
@@ -242,10 +204,10 @@ def _said(*command: str) -> str | None:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
-    parser.add_argument("--suite", choices=("ops", "banks"), default="ops", help="banks: ARNIQA and ImageNet-C beside their own code")
+    parser.add_argument("--suite", choices=(*SUITES, "banks"), default="ops", help="banks: ARNIQA and ImageNet-C beside their own code")
     parser.add_argument("--backend", choices=("torch", "triton", "all"), default="all")
     parser.add_argument("--op", default="*", metavar="GLOB", help="names of ops, several with commas between, or of a bank's types, such as '*_blur'")
-    parser.add_argument("--quick", action="store_true", help=f"uint8 and batches of {QUICK_BATCHES} only")
+    parser.add_argument("--quick", action="store_true", help="fewer rows: uint8, and few sizes and batches")
     parser.add_argument("--threads", type=int, metavar="N", help="torch's threads on the CPU; by default torch's own choice")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write the JSON")
     return parser.parse_args(arguments)
@@ -257,7 +219,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     args = parse(arguments)
     backend = "auto" if args.backend == "all" else args.backend
-    wanted: list[Any] = banks.settings(args.op, backend) if args.suite == "banks" else list(settings(args))
+    wanted: list[Any] = banks.settings(args.op, backend) if args.suite == "banks" else list(settings(args.suite, args.op, args.backend, args.quick))
     if not wanted:
         print(f"nothing to measure: nothing matches {args.op!r}, or backend {args.backend!r} cannot run here.", file=sys.stderr)
         return 1

@@ -42,7 +42,7 @@ def test_one_step_apart_from_opencv():
 
 def test_a_red_check_carries_no_time(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(checks, "alone", lambda *_: "sample 1 has another result alone")
-    monkeypatch.setattr(run, "settings", lambda args: [toy()])
+    monkeypatch.setattr(run, "settings", lambda *_: [toy()])
     assert run.main(["--out", str(tmp_path / "out.json")]) == 1
     result = json.loads((tmp_path / "out.json").read_text())
     (row,) = result["rows"]

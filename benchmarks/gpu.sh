@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Verify and measure this checkout on this machine's GPU, in about ten minutes: benchmarks/gpu.sh [FOLDER]
+# Needs: pip install -e '.[test,bench]'. Leaves the tests' report and one JSON file for each suite in the folder.
+set -u
+cd "$(dirname "$0")/.."
+out=${1:-gpu-results}
+mkdir -p "$out"
+failed=0
+run() {
+  echo "== $*"
+  "$@" || { failed=1; echo "== FAILED: $*"; }
+}
+
+nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
+jobs=$(nproc)
+run python3 -m pytest --mode gpu -n $((jobs < 15 ? jobs : 15)) -q --junitxml "$out/tests.xml"
+for suite in targets area batch sizes dtypes; do
+  run python3 -m benchmarks.run --suite $suite --backend triton --quick --out "$out/$suite.json"
+done
+run python3 -m benchmarks.training --out "$out/training.json"
+if command -v compute-sanitizer > /dev/null; then
+  run compute-sanitizer --error-exitcode 1 --tool memcheck python3 -m degrade doctor
+fi
+exit $failed
