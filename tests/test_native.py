@@ -498,6 +498,7 @@ def _floats(x, y, out, whole_numbers, N: tl.constexpr):
     tl.store(out + 7 * N + i, a * b + a)  # two roundings, never one
     tl.store(out + 8 * N + i, -a - b / 3.0)
     tl.store(out + 9 * N + i, tl.where((a < b) | (a != a), tl.load(y), tl.floor(tl.load(x + 2)) + tl.sqrt_rn(tl.load(x + 3))))
+    tl.store(out + 10 * N + i, tl.fma(a, b, a))  # one rounding, never two
     tl.store(whole_numbers + i, a.to(tl.int32))
     tl.store(whole_numbers + N + i, (a.to(tl.int32).to(tl.float32) == tl.floor(a)).to(tl.int32))
 
@@ -507,11 +508,12 @@ def test_floats_round_each_operation_once(n):
     a, b = real((2, n))
     a[:4] = (-0.0, 2.5, -2.5, 0.3)
     b[b == 0] = 1
-    out, numbers = torch.zeros(10, n), torch.zeros(2, n, dtype=I32)
+    out, numbers = torch.zeros(11, n), torch.zeros(2, n, dtype=I32)
     run(_floats, tensor(a), tensor(b), out, numbers, N=n)
     third = np.float32(3.0)
     chosen = np.where(a < b, b[0], np.floor(a[2]) + np.sqrt(a[3]))
     want = [np.floor(a), np.ceil(a), np.abs(a), np.minimum(a, b), np.maximum(a, b), np.sqrt(np.abs(a)), a / b, a * b + a, -a - b / third, chosen]
+    want.append((a.astype(np.float64) * b + a).astype(np.float32))  # exact but for the last rounding: products of two have 48 bits, and a is near
     np.testing.assert_array_equal(out.numpy().view(np.uint32), np.stack(want).view(np.uint32))
     np.testing.assert_array_equal(numbers.numpy(), [np.trunc(a), np.trunc(a) == np.floor(a)])
 

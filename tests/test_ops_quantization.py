@@ -13,7 +13,10 @@ import torch
 from PIL import Image
 
 from degrade import functional as F
+from degrade.backends.engine import launch_on
 from degrade.backends.native import interpreted
+from degrade.kernels.lang import jit, tl
+from degrade.ops.compression.otsu_quantization import _gain
 
 SIZES = ((1, 1), (1, 9), (7, 13), (33, 48))
 
@@ -37,6 +40,23 @@ def bytes_of(y):
 
 def psnr(x, y):
     return -10 * np.log10(float(((x - y) ** 2).mean()))
+
+
+@jit
+def _gains(p, s, out, N: tl.constexpr):
+    at = tl.program_id(0) * N + tl.arange(0, N)
+    tl.store(out + at, _gain(tl.load(p + at), tl.load(s + at)))
+
+
+@pytest.mark.device
+@pytest.mark.skipif(interpreted(), reason="the interpreter rounds a product before it adds")
+def test_otsu_gains_are_rounded_as_by_a_division(device):
+    g = np.random.default_rng(0)
+    p = np.concatenate([np.arange(4096), 2 ** g.uniform(0, 30, 12288) // 1, 2.0 ** np.arange(30) + 1, 2.0 ** np.arange(1, 31) - 1, np.zeros(4)])
+    s = g.integers(0, 256, len(p)) * p // g.integers(1, 9, len(p))
+    out = torch.zeros(len(p), dtype=torch.float64, device=device)
+    launch_on(out, _gains, len(p) // 64, (torch.from_numpy(p).to(device), torch.from_numpy(s).to(device), out), {}, N=64)
+    assert np.array_equal(out.cpu().numpy(), np.where(p > 0, s * s / np.maximum(p, 1), 0.0))
 
 
 # ---- uniform -------------------------------------------------------------------------------------------------------------

@@ -29,6 +29,8 @@ def compute(up: Text, op: Operation, a: list[str], typed: Callable[[str], str], 
         return up.emit(f"{CAST[name]} {kind} {a[0]} to {to}") if kind != to else a[0]
     if name in INTRINSIC:
         return up.intrinsic(INTRINSIC[name], to, [(kind, a[0])], vector + kinds[0])
+    if name == "math.fma":
+        return up.intrinsic("llvm.fma", to, [(kind, v) for v in a], vector + kinds[0])
     if name == "math.absi":
         return up.intrinsic("llvm.abs", to, [(kind, a[0]), ("i1", "false")], vector + kinds[0])
     if name == "arith.negf":

@@ -23,7 +23,7 @@ from .ttir import parse
 
 POINTERS = {
     torch.uint8: "*u8", torch.uint16: "*u16", torch.int32: "*i32", torch.int64: "*i64",
-    torch.float16: "*fp16", torch.bfloat16: "*bf16", torch.float32: "*fp32",
+    torch.float16: "*fp16", torch.bfloat16: "*bf16", torch.float32: "*fp32", torch.float64: "*fp64",
 }  # fmt: skip
 PIECES = 4  # pieces of work per thread: tiles differ in cost
 ALIGNMENT = 64

@@ -128,8 +128,30 @@ def _levels(counts: torch.Tensor, totals: torch.Tensor, thresholds: torch.Tensor
 
 @jit
 def _gain(p, s):
-    """Of a class of p values that sum to s: both float64, and exact."""
-    return tl.where(p > 0.0, s * s / tl.maximum(p, 1.0), 0.0)
+    """Of classes of p values that sum to s: both whole numbers in float64.
+
+    s² / p, rounded as by a division, whose own code would branch for every element. Two of Newton's steps make of a reciprocal in
+    float32 the nearest in float64: it lies 2⁻⁸⁸ off before it is rounded, and of whole numbers below 2³⁰ no reciprocal comes that near
+    to the middle between two. With it the remainder rounds the quotient (Markstein 1990).
+    """
+    d, square = tl.maximum(p, 1.0), s * s
+    r = (1.0 / d.to(tl.float32)).to(tl.float64)
+    for _ in tl.static_range(2):
+        r = tl.fma(r, tl.fma(0.0 - d, r, 1.0), r)
+    q = square * r
+    q = tl.fma(tl.fma(0.0 - d, q, square), r, q)
+    return tl.where(p > 0.0, q, 0.0)
+
+
+@jit
+def _load(at):
+    """float64 from words."""
+    return tl.load(at).to(tl.float64, bitcast=True)
+
+
+@jit
+def _store(at, v):
+    tl.store(at, v.to(tl.int64, bitcast=True))
 
 
 @jit
@@ -138,24 +160,16 @@ def _solve(words, n, kind):
     v = tl.arange(0, 256)
     counts_at, totals_at, rows_at, choices_at = words + 512, words + 768, words + 1024, words + 1536
     found = tl.load(words + v)
-    counts, totals = tl.cumsum(found, 0), tl.cumsum(found * v, 0)
-    tl.store(counts_at + v, counts)
-    tl.store(totals_at + v, totals)
-    p, s = counts.to(tl.float64), totals.to(tl.float64)
-    tl.store(rows_at + v, _gain(p, s).to(tl.int64, bitcast=True))
+    p, s = tl.cumsum(found, 0).to(tl.float64), tl.cumsum(found * v, 0).to(tl.float64)
+    _store(counts_at + v, p)
+    _store(totals_at + v, s)
+    _store(rows_at + v, _gain(p, s))
     tl.debug_barrier()
     for k in range(0, n):
-        row = rows_at + (k % 2) * 256
-        best = tl.full((256,), -1.0, tl.float64)
-        choice = tl.zeros((256,), tl.int32)
-        for i in range(0, 256):
-            gain = _gain(p - tl.load(counts_at + i).to(tl.float64), s - tl.load(totals_at + i).to(tl.float64))
-            total = tl.where(i <= v, gain + tl.load(row + i).to(tl.float64, bitcast=True), -1.0)
-            choice = tl.where(total > best, i, choice)
-            best = tl.maximum(best, total)
-        tl.store(rows_at + ((k + 1) % 2) * 256 + v, best.to(tl.int64, bitcast=True))
-        chosen = choices_at + (k // 8) * 256 + v
-        tl.store(chosen, tl.load(chosen) | (choice.to(tl.int64) << (8 * (k % 8))))
+        before, after = rows_at + (k % 2) * 256, rows_at + ((k + 1) % 2) * 256
+        chosen = choices_at + (k // 8) * 256
+        for half in range(0, 2):
+            _best(counts_at, totals_at, before, after, chosen, k % 8, half * 128)
         tl.debug_barrier()
 
     at = 255
@@ -172,11 +186,31 @@ def _solve(words, n, kind):
         made = tl.where(index == 0, 0, tl.where(index == n, 65535, upper * 257)).to(tl.int64)
     elif kind == 1:
         below = lower >= 0
-        size = tl.load(counts_at + upper) - tl.load(counts_at + lower, mask=below, other=0)
-        total = tl.load(totals_at + upper) - tl.load(totals_at + lower, mask=below, other=0)
+        least = tl.maximum(lower, 0)
+        size = (_load(counts_at + upper) - tl.where(below, _load(counts_at + least), 0.0)).to(tl.int64)
+        total = (_load(totals_at + upper) - tl.where(below, _load(totals_at + least), 0.0)).to(tl.int64)
         made = (514 * total + size) // tl.maximum(2 * size, 1)
     else:
         lowest = tl.sum(tl.where(p == 0.0, 1, 0), 0)
         highest = tl.sum(tl.where(p < tl.max(p, 0), 1, 0), 0)
         made = ((514 * (lowest * (n + 1) + index * (highest - lowest)) + n + 1) // (2 * (n + 1))).to(tl.int64)
     tl.store(words + 256 + v, made)
+
+
+@jit
+def _best(counts_at, totals_at, before, after, chosen, place, first):
+    """For each of 128 values the best last class that ends there, of those that begin above the values i; eight i at a time."""
+    v = first + tl.arange(0, 128)
+    p, s = _load(counts_at + v)[None, :], _load(totals_at + v)[None, :]
+    best = tl.full((128,), -1.0, tl.float64)
+    choice = tl.zeros((128,), tl.int32)
+    for begin in range(0, first + 128, 8):
+        i = begin + tl.arange(0, 8)[:, None]
+        total = _gain(p - _load(counts_at + i), s - _load(totals_at + i)) + _load(before + i)
+        total = tl.where(i <= v[None, :], total, -1.0)
+        most = tl.max(total, 0)
+        lowest = tl.min(tl.where(total == most[None, :], i, 256), 0)
+        choice = tl.where(most > best, lowest, choice)
+        best = tl.maximum(best, most)
+    _store(after + v, best)
+    tl.store(chosen + v, tl.load(chosen + v) | (choice.to(tl.int64) << (8 * place)))
