@@ -156,12 +156,14 @@ class Choice:
 
     def pick(self, u: Array) -> Array:
         """The index of the chosen value."""
-        return np.minimum(self._edges.searchsorted(u, side="right"), len(self.values) - 1)
+        index: Array = self._edges.searchsorted(u, side="right")
+        return index
 
     @cached_property
     def _edges(self) -> Array:
+        """Where each value but the last ends."""
         weights = np.ones(len(self.values)) if self.weights is None else np.asarray(self.weights)
-        return np.cumsum(weights) / weights.sum()
+        return (np.cumsum(weights) / weights.sum())[:-1]
 
     @cached_property
     def _numbers(self) -> Array:

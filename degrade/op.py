@@ -126,7 +126,7 @@ class Frame(NamedTuple):
 
     height: int  # of the images, in pixels
     width: int
-    u: Array  # (n, op.uniforms) float64 in (0, 1), a sample's own
+    u: Array  # (n, op.uniforms) float64 in (0, 1), a sample's own; or the first of them, as many as `needs` says
 
 
 class Stroke(NamedTuple):
@@ -253,7 +253,7 @@ class Op:
             out[:, LEVEL] = level
         for i, param, how in self._drawn:
             if isinstance(how, Levels):
-                value = how.at(level)
+                value = how.at(level)  # type: ignore[arg-type]
             elif param.choices is not None:
                 value = np.asarray([param.choices.index(v) for v in how.values])[how.pick(u[:, 3 + i - start])]
             elif param.integer and isinstance(how, Uniform):  # each whole number as likely as any other
@@ -423,7 +423,9 @@ class TwoStrokeOp(Op):
     strokes: ClassVar[tuple[Stroke, ...]] = ()
     words: ClassVar[int] = 0  # int64 words per sample; they hold statistics, which need the whole frame
     whole_frame: ClassVar[bool] = False  # reads anywhere: a statistic of the image, or a far displacement
-    registers: ClassVar[int | None] = None  # a limit for its strokes, if it has several passes, where the compiler's own choice spills
+    # Of its strokes, if it has several passes: a limit, where the compiler's own choice spills, and threads by 32.
+    registers: ClassVar[int | None] = None
+    warps: ClassVar[int] = 4
     several: ClassVar[bool]  # whether it may take more than one pass, and so has a reach kernel of its own
     block: ClassVar[int] = 1  # side of the aligned squares that it can only compute whole; at most a tile
 

@@ -18,8 +18,8 @@ from .distributions import Array, Choice, Constant, Uniform, parse
 from .errors import unknown
 from .kernels import rng
 from .masks.base import Mask
-from .op import MAX_PARAMETERS, Draw, Op, probability
-from .program import CALL_MASK, columns_of, groups
+from .op import LEVEL, MAX_PARAMETERS, SEVERITY, Op, probability
+from .program import CALL_MASK, columns_of, groups, uniforms_of
 
 Node = Union[Op, "Combinator"]
 
@@ -295,6 +295,7 @@ class Outline:
         self.masks = [n.mask for n in nodes if isinstance(n, Local)]  # of each region
         self.root, self.slots, self.regions = root, slots_of(root), len(self.masks)
         self.ops = tuple(sorted({n.name for n in nodes if isinstance(n, Op)}))
+        self.index = {name: i for i, name in enumerate(self.ops)}
         self.families = tuple(sorted({mask.name for mask in self.masks}))
         self.columns = columns_of(self.families)
         self.parent = np.array(_parents(root, -1, 0), dtype=np.int16)
@@ -375,27 +376,22 @@ class Sheet:
         if not wanted:
             return []
         blocks = [(len(w.rows), w.at // 4, (w.at + w.draws + 3) // 4 - w.at // 4 if w.draws else 0) for w in wanted]
-        n, first, counters = np.array(blocks).T
-        each = counters.repeat(n)
-        rows = np.concatenate([w.rows for w in wanted]).repeat(each)
-        column = np.arange(len(rows)) + (first.repeat(n) - each.cumsum() + each).repeat(each)
-        low, high = rng.halves(self.ids[rows])
-        u = rng.quadruples(self.key, column, np.full(len(rows), rng.PARAMETER_SLOT << 20), low, high).reshape(-1)
-        out, begin = [], 0
-        for w, (k, _, c) in zip(wanted, blocks):
-            block = u[begin : begin + 4 * k * c].reshape(k, 4 * c)
-            out.append(block[:, w.at % 4 : w.at % 4 + w.draws])
-            begin += 4 * k * c
-        return out
+        parts = uniforms_of(self.key, self.ids[np.concatenate([w.rows for w in wanted])], rng.PARAMETER_SLOT << 20, blocks)
+        return [part[:, w.at % 4 : w.at % 4 + w.draws] for w, part in zip(wanted, parts)]
 
     def _write_ops(self, uniforms: list[Array]) -> None:
+        taken = []
         for w, u in zip(self._ops, uniforms):
-            drawn, at = w.what.draw(u), (w.rows, w.place)
-            if not drawn.active.all():
-                drawn, at = Draw(*(part[drawn.active] for part in drawn)), (w.rows[drawn.active], w.place[drawn.active])
-            self.code[at] = self.outline.ops.index(w.what.name)
-            self.theta[at] = drawn.theta if w.scale == 1.0 else w.what.scaled(drawn.theta, w.scale)
-            self.severity[at], self.level[at] = drawn.severity, drawn.level
+            (drawn, active), rows, slots = w.what.draw(u), w.rows, w.place
+            if active is not None and not active.all():
+                drawn, rows, slots = drawn[active], rows[active], slots[active]
+            if w.scale != 1.0:
+                drawn[:, :MAX_PARAMETERS] = w.what.scaled(drawn[:, :MAX_PARAMETERS], w.scale)
+            taken.append((drawn, rows, slots, np.full(len(rows), self.outline.index[w.what.name])))
+        if taken:
+            drawn, rows, slots, code = (np.concatenate(part) for part in zip(*taken))
+            self.theta[rows, slots], self.code[rows, slots] = drawn[:, :MAX_PARAMETERS], code
+            self.severity[rows, slots], self.level[rows, slots] = drawn[:, SEVERITY], drawn[:, LEVEL]
 
     def _write_masks(self, uniforms: list[Array]) -> None:
         for w, u in zip(self._masks, uniforms):

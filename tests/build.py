@@ -64,12 +64,12 @@ def build(kernel, warps, target, dtype, constants, tuples, registers=None):
 
 def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "blob", "from_tensor")):
     """Both kernels for one set of ops."""
-    from degrade.backends.engine import REACH_WARPS, SETTLE_REGISTERS, SETTLE_WARPS
+    from degrade.backends.engine import SETTLE_REGISTERS, SETTLE_WARPS
     from degrade.kernels.fetch import TILE_COLUMNS, TILE_ROWS
     from degrade.kernels.reach import reach
     from degrade.kernels.settle import settle
     from degrade.masks import find as find_mask
-    from degrade.op import PointOp
+    from degrade.op import PointOp, TwoStrokeOp
     from degrade.ops import find
 
     ops = [find(name) for name in names]
@@ -90,10 +90,10 @@ def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "
         for door in (True, False)
     ]
     shared = tuple(op.strokes[0].fn for op in strokes if not op.several)
-    own = ((tuple(s.fn for s in op.strokes), op.registers) for op in strokes if op.several)
-    for functions, registers in ((shared, None), *own):
+    own = ((tuple(s.fn for s in op.strokes), op.registers, op.warps) for op in strokes if op.several)
+    for functions, registers, warps in ((shared, None, TwoStrokeOp.warps), *own):
         if functions:
-            rows.append(build(reach, REACH_WARPS, target, dtype, common, {"REACH": functions}, registers))
+            rows.append(build(reach, warps, target, dtype, common, {"REACH": functions}, registers))
     return [dict(row, ops=list(names)) for row in rows]
 
 

@@ -25,7 +25,6 @@ from . import native
 from .masking import resolve_maps
 from .plan import Launch, Plan, make_plan
 
-REACH_WARPS = 4  # the codec fills exactly 128 threads
 PATIENCE = 1.5  # seconds of building after which it is said
 SETTLE_REGISTERS = 128  # left to itself the compiler takes fewer and spills a few bytes
 SETTLE_WARPS = 4  # four pixels per thread, which it accesses together
@@ -135,9 +134,9 @@ def upload(arena: Array, device: torch.device) -> torch.Tensor:
 
 
 def run_reach(plan: Plan, buffers: Buffers, launch: Launch) -> None:
-    functions, registers = plan.vocabulary.kernels[launch.kernel]
+    functions, registers, warps = plan.vocabulary.kernels[launch.kernel]
     constants = {"FIXED": buffers.fixed, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS, "REACH": functions}
-    run(plan, buffers, launch, (launch.kernel,), reach, constants, {"num_warps": REACH_WARPS, **limit(registers)})
+    run(plan, buffers, launch, (launch.kernel,), reach, constants, {"num_warps": warps, **limit(registers)})
 
 
 def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None:

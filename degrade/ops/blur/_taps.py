@@ -224,8 +224,9 @@ def packed(dy: Array, dx: Array, weight: Array) -> Array:
     The weights are made to sum to 1.
     """
     used = weight > 0
-    count = used.sum(1)
-    order = np.argsort(np.where(used, dy * 1024 + dx, np.inf), axis=1, kind="stable")[:, : count.max(initial=0)]
-    dy, dx, weight = (np.take_along_axis(np.where(used, a, 0.0), order, 1) for a in (dy, dx, weight))
-    taps = np.stack([dy, dx, weight / ordered_sum(weight)], 2)
-    return np.concatenate([count[:, None], taps.reshape(len(dy), -1)], 1).astype(np.float32)
+    count = used.sum(1)[:, None]
+    order = np.where(used, dy * 1024 + dx, np.inf).argsort(axis=1, kind="stable")[:, : count.max(initial=0)]
+    taps = np.stack([dy, dx, weight], 2)[np.arange(len(order))[:, None], order]
+    taps[np.arange(order.shape[1]) >= count] = 0.0
+    taps[:, :, 2] /= ordered_sum(taps[:, :, 2])
+    return np.concatenate([count, taps.reshape(len(order), -1)], 1).astype(np.float32)

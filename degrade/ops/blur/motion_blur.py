@@ -28,8 +28,8 @@ class MotionBlur(Listed, TwoStrokeOp):
         half, cos, sin = (length - 1) / 2, np.cos(angle), np.sin(angle)
         # Walk along the axis that the line is closer to; a tap lies less than a pixel from the line, so within one step of it.
         flat = np.abs(cos) >= np.abs(sin)
-        major = np.arange(-int(half.max(initial=0)) - 1, int(half.max(initial=0)) + 2)[None, :, None]
-        minor = np.rint(major * np.where(flat, sin, cos) / np.where(flat, cos, sin)) + np.asarray([-1, 0, 1])
+        major = np.arange(-int(half.max(initial=0)) - 1, int(half.max(initial=0)) + 2)
+        minor = np.rint(major * np.where(flat, sin, cos) / np.where(flat, cos, sin)) + np.asarray([[-1], [0], [1]])
         x, y = np.where(flat, major, minor), np.where(flat, minor, major)  # y points up
         along, distance = x * cos + y * sin, np.abs(y * cos - x * sin)
         at_the_end = (np.hypot(x, y) >= half) & (distance <= 1)

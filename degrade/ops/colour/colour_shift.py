@@ -31,6 +31,7 @@ from ._planes import along, device_along_x, device_along_y, gaussian_taps
 
 KADIS, ARNIQA, REIQA = 0, 1, 2
 BINS = 1024
+TAPS = gaussian_taps(np.full(3, 4.0), np.array([8, 8, 16]))  # of each variant
 FINE = 16777216.0  # what turns e into the integers that the extremes are kept as
 
 
@@ -51,9 +52,9 @@ class ColourShift(TwoStrokeOp):
     @classmethod
     def tables(cls, theta: Array, frame: Frame) -> Array:
         """The shift down and right, then the taps of the blur."""
-        amount, variant = theta[:, 0].astype(np.float64), theta[:, 1]
+        amount, taps = theta[:, 0].astype(np.float64), TAPS[theta[:, 1].astype(np.int64)]
         shift = np.floor(frame.u / np.hypot(frame.u[:, :1], frame.u[:, 1:]) * amount[:, None] + 0.5)
-        return np.concatenate([shift, gaussian_taps(np.full(len(theta), 4.0), np.where(variant == REIQA, 16, 8))], 1).astype(np.float32)
+        return np.concatenate([shift, taps[:, : 2 + int(taps[:, 0].max(initial=0))]], 1).astype(np.float32)
 
     @classmethod
     def schedule(cls, theta: Array, frame: Frame) -> Array:

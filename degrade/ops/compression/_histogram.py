@@ -42,7 +42,8 @@ def look_up(r, g, b, words, each, BLOCK: tl.constexpr):
 
 @jit
 def _look_up(v, words):
-    return tl.load(words + 256 + to_byte(v)).to(tl.float32) * (1.0 / 65535.0)
+    at = tl.max_contiguous(256 + to_byte(v), (1, 2))  # as in fetch.place
+    return tl.load(words + at).to(tl.float32) * (1.0 / 65535.0)
 
 
 def quantise_twin(x, each, rule):

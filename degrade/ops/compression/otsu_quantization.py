@@ -32,6 +32,7 @@ class OtsuQuantization(TwoStrokeOp):
     whole_frame = True
     tolerance = 0.0
     registers = 128
+    warps = 16  # one program searches for one image
 
     @classmethod
     def identity(cls, theta: Array) -> Array:
@@ -199,18 +200,17 @@ def _solve(words, n, kind):
 
 @jit
 def _best(counts_at, totals_at, before, after, chosen, place, first):
-    """For each of 128 values the best last class that ends there, of those that begin above the values i; eight i at a time."""
+    """For each of 128 values the best last class that ends there, of those that begin above the values i; 32 i side by side."""
     v = first + tl.arange(0, 128)
     p, s = _load(counts_at + v)[None, :], _load(totals_at + v)[None, :]
-    best = tl.full((128,), -1.0, tl.float64)
-    choice = tl.zeros((128,), tl.int32)
-    for begin in range(0, first + 128, 8):
-        i = begin + tl.arange(0, 8)[:, None]
+    best = tl.full((32, 128), -1.0, tl.float64)
+    choice = tl.zeros((32, 128), tl.int32)
+    for begin in range(0, first + 128, 32):
+        i = begin + tl.arange(0, 32)[:, None]
         total = _gain(p - _load(counts_at + i), s - _load(totals_at + i)) + _load(before + i)
-        total = tl.where(i <= v[None, :], total, -1.0)
-        most = tl.max(total, 0)
-        lowest = tl.min(tl.where(total == most[None, :], i, 256), 0)
-        choice = tl.where(most > best, lowest, choice)
-        best = tl.maximum(best, most)
-    _store(after + v, best)
-    tl.store(chosen + v, tl.load(chosen + v) | (choice.to(tl.int64) << (8 * place)))
+        better = (i <= v[None, :]) & (total > best)
+        best, choice = tl.where(better, total, best), tl.where(better, i, choice)
+    most = tl.max(best, 0)
+    lowest = tl.min(tl.where(best == most[None, :], choice, 256), 0)
+    _store(after + v, most)
+    tl.store(chosen + v, tl.load(chosen + v) | (lowest.to(tl.int64) << (8 * place)))

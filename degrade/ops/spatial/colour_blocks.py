@@ -22,6 +22,10 @@ class ColourBlocks(PointOp):
     uniforms = NUMBERS * MOST
 
     @classmethod
+    def needs(cls, theta: Array) -> int:
+        return NUMBERS * int(theta[:, 0].max(initial=0))
+
+    @classmethod
     def tables(cls, theta: Array, frame: Frame) -> Array:
         head, rows = boxes(theta[:, 0].astype(np.int64), theta[:, 1].astype(np.int64), frame)
         return np.concatenate([head, rows.reshape(len(theta), -1)], 1).astype(np.float32)

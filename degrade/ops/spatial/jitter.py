@@ -41,8 +41,14 @@ class Jitter(TwoStrokeOp):
         return (theta[:, 1] * (farthest * (1 + theta[:, 3]) + 2)).astype(np.int64)
 
     @classmethod
+    def needs(cls, theta: Array) -> int:
+        return cls.uniforms if (theta[:, 3] == 1).any() else 0
+
+    @classmethod
     def tables(cls, theta: Array, frame: Frame) -> Array:
         """The drift of each iteration."""
+        if not cls.needs(theta):
+            return np.zeros((len(theta), ITERATIONS), dtype=np.float32)
         upper = -np.expm1(np.log(frame.u) / (frame.height * frame.width))  # how rare the largest value is
         largest = -torch.special.ndtri(torch.from_numpy(upper)).numpy()
         margin = np.ceil(np.clip(largest, 0.0, FARTHEST) * theta[:, :1].astype(np.float64))

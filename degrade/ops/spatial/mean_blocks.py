@@ -32,6 +32,10 @@ class MeanBlocks(TwoStrokeOp):
     tolerance = 1e-6
 
     @classmethod
+    def needs(cls, theta: Array) -> int:
+        return NUMBERS * int(theta[:, 0].max(initial=0))
+
+    @classmethod
     def tables(cls, theta: Array, frame: Frame) -> Array:
         head, rows = boxes(theta[:, 0].astype(np.int64), theta[:, 1].astype(np.int64), frame)
         used = np.arange(rows.shape[1])[:, None] < theta[:, 0, None, None]

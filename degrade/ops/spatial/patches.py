@@ -32,22 +32,27 @@ class NonEccentricityPatches(TwoStrokeOp):
     whole_frame = True  # copies of copies may come from afar
 
     @classmethod
+    def needs(cls, theta: Array) -> int:
+        return 4 * int(theta[:, 0].max(initial=0))
+
+    @classmethod
     def tables(cls, theta: Array, frame: Frame) -> Array:
         """The number of copies and their side, then (y, x, dy, dx) of each: its place, and how far that lies from what it shows."""
-        count = theta[:, 0].astype(np.int64)
+        count, size, offset = theta[:, 0].astype(np.int64), theta[:, 1].astype(np.int64), theta[:, 2:3].astype(np.float64)
         most = int(count.max(initial=0))
-        size, offset = theta[:, 1].astype(np.int64)[:, None, None], theta[:, 2].astype(np.float64)[:, None, None]
-        axes = np.asarray([frame.height, frame.width])
         side = np.minimum(size, max(1, min(frame.height, frame.width) // 2))
+        out = np.zeros((len(theta), 2 + 4 * most), dtype=np.float32)
+        out[:, 0], out[:, 1] = count, side
+        used = np.arange(most) < count[:, None]
         u = frame.u[:, : 4 * most].reshape(len(theta), most, 4)
-        room = axes - side
-        low = np.minimum(np.ceil(offset), room // 2)
-        corner = low + np.floor(u[..., :2] * (room - 2 * low + 1))
-        shift = np.where((theta[:, 4] == DIAGONAL)[:, None, None], -np.floor(offset + 0.5), np.floor((u[..., 2:] - 0.5) * offset + 0.5))
-        place = np.clip(corner + shift, 0, room)
-        rows = np.where(np.arange(most)[:, None] < count[:, None, None], np.concatenate([place, place - corner], 2), 0.0)
-        head = np.stack([count, side[:, 0, 0]], 1)
-        return np.concatenate([head, rows.reshape(len(theta), -1)], 1).astype(np.float32)
+        for axis, extent in enumerate((frame.height, frame.width)):
+            room = (extent - side)[:, None]
+            low = np.minimum(np.ceil(offset), room // 2)
+            corner = low + np.floor(u[:, :, axis] * (room - 2 * low + 1))
+            shift = np.where(theta[:, 4:5] == DIAGONAL, -np.floor(offset + 0.5), np.floor((u[:, :, 2 + axis] - 0.5) * offset + 0.5))
+            place = np.clip(corner + shift, 0, room)
+            out[:, 2 + axis :: 4], out[:, 4 + axis :: 4] = np.where(used, place, 0.0), np.where(used, place - corner, 0.0)
+        return out
 
     @staticmethod
     def twin(x, theta: Theta, context: Context):
