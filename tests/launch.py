@@ -76,7 +76,6 @@ def main():
 
     JITFunction.run = build_only
     engine.native.interpreted = lambda: True  # images on the CPU go Triton's way, as if on a card
-    engine.Buffers.stream = 0
     pipe = Pipeline(recipe())
     for seed, (b, h, w) in enumerate([(3, 224, 224), (1, 224, 224), (17, 64, 96), (2, 1, 1), (5, 33, 48), (4, 20, 224), (1, 16, 16)]):
         x = torch.zeros(b, 3, h, w, dtype=torch.uint8)

@@ -9,12 +9,13 @@ import contextlib
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import torch
 
-from degrade.distributions import Array
 from degrade.kernels.fetch import TILE_COLUMNS, TILE_ROWS
 from degrade.kernels.reach import reach
 from degrade.kernels.settle import settle
@@ -22,8 +23,10 @@ from degrade.masks import find as find_mask
 from degrade.program import Program
 
 from . import native
+from .beside import run_beside
 from .masking import resolve_maps
 from .plan import Launch, Plan, make_plan
+from .upload import upload
 
 PATIENCE = 1.5  # seconds of building after which it is said
 SETTLE_REGISTERS = 128  # left to itself the compiler takes fewer and spills a few bytes
@@ -38,12 +41,30 @@ def execute(program: Program, x: torch.Tensor, mask: torch.Tensor | None = None)
     with torch.cuda.device_of(x):  # Triton launches on the current device; nothing for images on the CPU
         buffers = Buffers(plan, x, maps)
         with announced(plan, x):
-            for number, launch in enumerate(plan.launches):
-                if launch.tiles and launch.kind == "settle":
-                    run_settle(plan, buffers, launch, door=number == 0)
-                elif launch.tiles:
-                    run_reach(plan, buffers, launch)
+            door, *launches = (launch for launch in plan.launches if launch.tiles)
+            run_settle(plan, buffers, door, door=True)
+            for kind, group in groupby(launches, attrgetter("kind")):
+                if kind == "reach":
+                    run_reaches(plan, buffers, list(group))
+                    continue
+                for launch in group:
+                    run_settle(plan, buffers, launch, door=False)
     return buffers.out
+
+
+def run_reaches(plan: Plan, buffers: Buffers, launches: list[Launch]) -> None:
+    """The strokes between two settles. Those of ops with kernels of their own are short and of few programs, which one after another
+    would leave a GPU idle, so each kernel's go on beside the others'; they work on different samples."""
+    kernels = [list(own) for _, own in groupby(launches, attrgetter("kernel"))]
+
+    def run_all(own: list[Launch], stream: torch.cuda.Stream | None = None) -> None:
+        for launch in own:
+            run_reach(plan, buffers, launch, stream)
+
+    if buffers.out.is_cuda and len(kernels) > 1:
+        run_beside([partial(run_all, own) for own in kernels], buffers.out.device)
+    else:
+        run_all(launches)
 
 
 _BUILT: set[tuple[object, ...]] = set()
@@ -103,9 +124,8 @@ class Buffers:
         self.kind = x.device.index, x.dtype, self.unit, self.whole, aligned, maps.data_ptr() % ALIGNMENT == 0, max(strides) < 2**31
 
     @cached_property
-    def stream(self) -> int:
-        handle: int = torch.cuda.current_stream(self.x.device).cuda_stream
-        return handle
+    def stream(self) -> torch.cuda.Stream | None:
+        return torch.cuda.current_stream(self.x.device) if self.x.is_cuda else None
 
     @cached_property
     def sections(self) -> Callable[[int], torch.Tensor]:
@@ -127,16 +147,10 @@ class Buffers:
         return *self._addresses[launch.kind], arena + 4 * launch.items, arena + 4 * launch.item_of, *self.numbers[launch.kind]
 
 
-def upload(arena: Array, device: torch.device) -> torch.Tensor:
-    """The arena on the device: one pinned, asynchronous copy. The host allocator holds the pinned block until the copy is done."""
-    host = torch.from_numpy(arena)
-    return host if device.type == "cpu" else host.pin_memory().to(device, non_blocking=True)
-
-
-def run_reach(plan: Plan, buffers: Buffers, launch: Launch) -> None:
+def run_reach(plan: Plan, buffers: Buffers, launch: Launch, stream: torch.cuda.Stream | None = None) -> None:
     functions, registers, warps = plan.vocabulary.kernels[launch.kernel]
     constants = {"FIXED": buffers.fixed, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS, "REACH": functions}
-    run(plan, buffers, launch, (launch.kernel,), reach, constants, {"num_warps": warps, **limit(registers)})
+    run(plan, buffers, launch, (launch.kernel,), reach, constants, {"num_warps": warps, **limit(registers)}, stream)
 
 
 def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None:
@@ -153,13 +167,24 @@ def limit(registers: int | None) -> dict[str, int]:
 
 
 def run(
-    plan: Plan, buffers: Buffers, launch: Launch, which: tuple[object, ...], kernel: Any, constants: dict[str, Any], options: dict[str, Any]
+    plan: Plan,
+    buffers: Buffers,
+    launch: Launch,
+    which: tuple[object, ...],
+    kernel: Any,
+    constants: dict[str, Any],
+    options: dict[str, Any],
+    stream: torch.cuda.Stream | None = None,
 ) -> None:
-    """Launch a kernel. The binary is kept with the vocabulary it was built for."""
+    """Launch a kernel, on the current stream if none is given. The binary is kept with the vocabulary it was built for."""
     key = launch.kind, which, buffers.kind
+    stream = stream or buffers.stream
     if binary := plan.vocabulary.binaries.get(key):
-        binary.launch(launch.tiles, buffers.stream, (*buffers.addresses(launch), *constants.values()))
-    elif built := launch_on(buffers.out, kernel, launch.tiles, buffers.arguments(launch), options, **constants):
+        binary.launch(launch.tiles, stream, (*buffers.addresses(launch), *constants.values()))
+        return
+    with torch.cuda.stream(stream):
+        built = launch_on(buffers.out, kernel, launch.tiles, buffers.arguments(launch), options, **constants)
+    if built:
         plan.vocabulary.binaries[key] = Binary(built)
 
 
@@ -177,6 +202,6 @@ class Binary:
     def __init__(self, built: Any) -> None:
         self.run, self.function, self.metadata = built.run, built.function, built.packed_metadata
 
-    def launch(self, tiles: int, stream: int, arguments: tuple[Any, ...]) -> None:
+    def launch(self, tiles: int, stream: torch.cuda.Stream | None, arguments: tuple[Any, ...]) -> None:
         """What Triton does in the end, for arguments in the order of the kernel's; hooks that others have set are not called."""
-        self.run(tiles, 1, 1, stream, self.function, self.metadata, None, None, None, *arguments)
+        self.run(tiles, 1, 1, stream.cuda_stream if stream else 0, self.function, self.metadata, None, None, None, *arguments)
