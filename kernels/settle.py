@@ -133,7 +133,10 @@ def settle(
         s0, s1, s2, o0, o1, o2 = whole(s0, 16), whole(s1, 16), whole(s2, 16), whole(o0, 16), whole(o1, 16), whole(o2, 16)
     s1, o1 = tl.cast(s1, tl.int64), tl.cast(o1, tl.int64)
     item, y, x, inside, top, left = tile_of(items, item_of, height, width, ROWS, COLUMNS, WHOLE)
-    n = tl.load(item)
+    # What is loaded is loaded early: a program waits for a chain of loads, each of which tells where the next one reads.
+    n, begin, end = tl.load(item), tl.load(item + OF_BEGIN), tl.load(item + OF_END)
+    which = tl.load(item + OF_SOURCE)
+    reads, changes = meets(item + OF_READS, top, left, ROWS, COLUMNS), meets(item + OF_CHANGES, top, left, ROWS, COLUMNS)
     plane = height * width
     base = n.to(tl.int64) * 3 * plane
     at = y * width + x
@@ -144,12 +147,14 @@ def settle(
             r, g, b = settle_value(r, True), settle_value(g, True), settle_value(b, True)
     else:
         r, g, b = fetch_column((canvas + base, height, width), y, x)
-    for position in range(tl.load(item + OF_BEGIN), tl.load(item + OF_END)):
+    for position in range(begin, end):
         step = instructions + (n * positions + position) * N_INSTRUCTION
-        code = tl.load(step)
+        code, count, first = tl.load(step), tl.load(step + OF_COUNT), tl.load(step + OF_MASKS)
+        slot, at_table, at_theta, at_words = tl.load(step + OF_SLOT), tl.load(step + OF_TABLE), tl.load(step + OF_THETA), tl.load(step + OF_WORDS)
+        depth = tl.load(step + OF_DEPTH)
         touched = meets(step + OF_Y0, top, left, ROWS, COLUMNS)
         if (code != IS_EMPTY) & touched:
-            level = keep + (tl.load(step + OF_DEPTH).to(tl.int64) * samples * 3 * plane + base)
+            level = keep + (depth.to(tl.int64) * samples * 3 * plane + base)
             if code == IS_SAVE:
                 store3(level, at, plane, r, g, b, inside)
             else:
@@ -157,26 +162,25 @@ def settle(
                 if code == IS_BLEND:
                     tl.debug_barrier()  # what SAVE stored in this launch may have been another thread's
                     r, g, b = fetch_column((level, height, width), y, x)
-                table = floats + tl.load(step + OF_TABLE)
-                rng = draws_of(ints, ids, n, tl.load(step + OF_SLOT))
+                table = floats + at_table
+                rng = draws_of(ints, ids, n, slot)
                 for i in tl.static_range(len(POINT)):
                     if code == i:
-                        theta = scalars8(floats, tl.load(step + OF_THETA))
+                        theta = scalars8(floats, at_theta)
                         r1, g1, b1 = POINT[i](r, g, b, theta, table, rng, (y << 16) | x)
                 for i in tl.static_range(len(SETTLE)):
                     if code == len(POINT) + i:
-                        theta = scalars8(floats, tl.load(step + OF_THETA))
-                        before = buffer_at(scratch, tl.load(item + OF_SOURCE), samples, plane, base)
-                        r1, g1, b1 = SETTLE[i]((before, height, width), y, x, r, g, b, theta, table, words + tl.load(step + OF_WORDS), rng)
-                count = tl.load(step + OF_COUNT)
+                        theta = scalars8(floats, at_theta)
+                        before = buffer_at(scratch, which, samples, plane, base)
+                        r1, g1, b1 = SETTLE[i]((before, height, width), y, x, r, g, b, theta, table, words + at_words, rng)
                 if count == 0:
                     r, g, b = settle_value(r1, FIXED), settle_value(g1, FIXED), settle_value(b1, FIXED)
                 else:
-                    m = weight_of(regions, tl.load(step + OF_MASKS), count, floats, (maps, height, width), y, x, MASKS)
+                    m = weight_of(regions, first, count, floats, (maps, height, width), y, x, MASKS)
                     r, g, b = mix(r, r1, m, FIXED), mix(g, g1, m, FIXED), mix(b, b1, m, FIXED)
-    if meets(item + OF_READS, top, left, ROWS, COLUMNS):
+    if reads:
         store3(canvas + base, at, plane, r, g, b, inside)
-    if meets(item + OF_CHANGES, top, left, ROWS, COLUMNS) == 0:
+    if changes == 0:
         to = out + strided(n, y, x, o0, o2, o3, UNIT)
         tl.store(to, leave(r, tl.load(came), out, ROUNDS), mask=inside)
         tl.store(to + o1, leave(g, tl.load(came + s1), out, ROUNDS), mask=inside)

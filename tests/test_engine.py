@@ -216,6 +216,19 @@ def test_untouched_outside_the_mask_and_exact_inside(backend, dtype, device):
         assert not torch.equal(y[0], x[0]), name
 
 
+@pytest.mark.device
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float16, torch.float32], ids=str)
+def test_rows_that_are_aligned_and_such_that_are_not(dtype, device):
+    """Frames as wide as whole tiles are accessed in pieces of several pixels, if all rows begin at a multiple."""
+    x = photo(2, 18, 64, dtype).to(device)
+    program = mixed(names=KINDS).sample([1, 2], (18, 64))
+    want = degrade.apply(program, x, backend="triton")
+    for height, width, top, left in ((18, 96, 0, 32), (20, 96, 2, 5), (18, 65, 0, 0), (23, 80, 5, 16)):
+        view = torch.zeros(2, 3, height, width, dtype=dtype, device=device)[:, :, top : top + 18, left : left + 64]
+        view.copy_(x)
+        assert torch.equal(degrade.apply(program, view, backend="triton"), want), (height, width, top, left)
+
+
 @pytest.mark.parametrize("backend", ["torch", pytest.param("triton", marks=pytest.mark.device)])
 def test_layouts_give_equal_values_and_are_kept(backend, device):
     x = photo(2, 18, 34, torch.float32).to(device)
