@@ -17,7 +17,7 @@ from degrade.kernels.wavelet import forward, inverse
 from degrade.op import Frame
 from degrade.ops.compression.jpeg2000 import Jpeg2000
 
-SIZES = ((1, 1), (1, 9), (7, 13), (33, 48))
+SIZES = ((1, 1), (1, 9), (7, 13), (33, 48))  # without levels, with small ones alone, and with one large one
 WAVELETS = Jpeg2000.parameters["wavelet"].choices
 
 
@@ -122,10 +122,21 @@ def test_norms_of_bands_are_those_of_impulses():
 def test_levels_follow_pillows_rule():
     theta = np.zeros((3, 8), dtype=np.float32)
     theta[:, 0], theta[:, 4] = 8.0, (1, 6, 8)
-    for size, want in (((1, 1), (0, 0, 0)), ((1, 300), (0, 0, 0)), ((7, 13), (0, 2, 2)), ((33, 48), (0, 5, 5)), ((224, 500), (0, 5, 7))):
-        assert tuple(Jpeg2000.tables(theta, Frame(*size, np.zeros((3, 0))))[:, 0]) == want
-        passes = (Jpeg2000.schedule(theta, Frame(*size, np.zeros((3, 0)))) >= 0).sum(1)
-        assert tuple(passes) == tuple(4 * n + 4 for n in want)
+    cases = (
+        ((1, 1), (0, 0, 0), (4, 4, 4)),
+        ((1, 300), (0, 0, 0), (4, 4, 4)),
+        ((7, 13), (0, 2, 2), (4, 5, 5)),
+        ((33, 48), (0, 5, 5), (4, 9, 9)),
+        ((33, 31), (0, 4, 4), (4, 5, 5)),
+        ((224, 224), (0, 5, 7), (4, 17, 17)),
+        ((224, 500), (0, 5, 7), (4, 21, 21)),
+    )
+    for size, levels, passes in cases:
+        frame = Frame(*size, np.zeros((3, 0)))
+        schedule = Jpeg2000.schedule(theta, frame)
+        assert tuple(Jpeg2000.tables(theta, frame)[:, 0]) == levels
+        assert tuple((schedule >= 0).sum(1)) == passes  # levels on at most 1024 coefficients take one together
+        assert Jpeg2000.extents(theta, frame, schedule.shape[1]).shape == (*schedule.shape, 2)
 
 
 @pytest.mark.parametrize("colour", Jpeg2000.parameters["colour"].choices)
@@ -156,7 +167,7 @@ CASES = (dict(ratio=4.0), dict(ratio=3.0, wavelet="5/3", colour="rgb", resolutio
 
 @pytest.mark.device
 @pytest.mark.parametrize("dtype", (torch.uint8, torch.float32), ids=str)
-@pytest.mark.parametrize("size", [(1, 1), (2, 3), (17, 20), *([] if interpreted() else [(97, 70)])], ids=str)
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (17, 20), (33, 48), *([] if interpreted() else [(97, 70)])], ids=str)
 @pytest.mark.parametrize("case", CASES, ids=lambda c: "-".join(map(str, c.values())))
 def test_device_equals_twin_with_every_option(case, size, dtype, device):
     x = to_tensor(photo("astronaut", *size)).to(device)

@@ -29,7 +29,7 @@ from .plan import Launch, Plan, make_plan
 from .upload import upload
 
 PATIENCE = 1.5  # seconds of building after which it is said
-SETTLE_REGISTERS = 128  # left to itself the compiler takes fewer and spills a few bytes
+SETTLE_REGISTERS = 96  # a thread; with more of them the card holds fewer programs, which wait for their loads
 SETTLE_WARPS = 4  # four pixels per thread, which it accesses together
 ALIGNMENT = 16  # bytes that Triton asks of pointers, and elements that a sample, a channel and a row must be multiples of
 

@@ -81,7 +81,7 @@ class Separable(Taps):
         weight = tl.load(table + 1)
         r, g, b = fetch_column(scratch, y, x)
         r, g, b = weight * r, weight * g, weight * b
-        for d in tl.range(1, tl.load(table).to(tl.int32) + 1, loop_unroll_factor=2):  # twice the loads to wait for at once
+        for d in range(1, tl.load(table).to(tl.int32) + 1):
             weight = tl.load(table + 1 + d)
             r0, g0, b0 = fetch_column(scratch, y - d, x)
             r1, g1, b1 = fetch_column(scratch, y + d, x)
