@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import torch
 
+from .fetch import place, raw3
 from .lang import jit, tl
 
 FRACTION = 128.0  # steps per grey level of the 9/7
@@ -98,16 +99,19 @@ def _second(line: _Line, bias: float, scale: float, then_bias: float, then_scale
 
 
 @jit
-def coefficients(image, y, x):
-    """The three whole coefficients at (y, x), clamped to the frame."""
-    pointer, height, width = image
-    at = tl.minimum(tl.maximum(y, 0), height - 1) * width + tl.minimum(tl.maximum(x, 0), width - 1)
-    plane = height * width
-    r, g, b = tl.load(pointer + at), tl.load(pointer + at + plane), tl.load(pointer + at + 2 * plane)
+def counted(values):
+    """Three stored values as whole coefficients."""
+    r, g, b = values
     if r.dtype == tl.uint16:
         return r.to(tl.float32) - 32768.0, g.to(tl.float32) - 32768.0, b.to(tl.float32) - 32768.0
     else:
         return tl.floor(r * 65535.0 + 0.5) - 32768.0, tl.floor(g * 65535.0 + 0.5) - 32768.0, tl.floor(b * 65535.0 + 0.5) - 32768.0
+
+
+@jit
+def coefficients(image, y, x):
+    """The three whole coefficients at (y, x), clamped to the frame."""
+    return counted(raw3(image, place(image, y, x)))
 
 
 @jit
@@ -117,59 +121,133 @@ def stored(r, g, b):
 
 
 @jit
+def kept(part, y, x):
+    """The three coefficients at (y, x), in the part, of one that lies in words: their pointer, and how many make a row."""
+    words, width = part
+    word = tl.load(words + y * width + x)
+    low = word.to(tl.int32)
+    r, g, b = low & 65535, (low >> 16) & 65535, (word >> 32).to(tl.int32)
+    return r.to(tl.float32) - 32768.0, g.to(tl.float32) - 32768.0, b.to(tl.float32) - 32768.0
+
+
+@jit
+def keep(part, y, x, r, g, b, inside):
+    """Three whole coefficients to their word, limited as those of an image."""
+    words, width = part
+    low = (_sixteen(g) << 16) | _sixteen(r)
+    tl.store(words + y * width + x, (_sixteen(b).to(tl.int64) << 32) | (low.to(tl.int64) & 0xFFFFFFFF), mask=inside)
+
+
+@jit
+def _sixteen(c):
+    return (tl.minimum(tl.maximum(c, -32768.0), 32767.0) + 32768.0).to(tl.int32)
+
+
+@jit
 def analyse(before, y, x, height, width, across, reversible):
     """One pass of the forward transform of the upper left height × width, along x if `across`; the rest is copied."""
+    r1, g1, b1 = _analysed(coefficients, before, y, x, tl.where(across, width, height), across, reversible)
     r, g, b = coefficients(before, y, x)
-    if (tl.min(y) < height) & (tl.min(x) < width):
-        size = tl.where(across, width, height)
-        low = (size + 1) // 2
-        i = tl.where(across, x, y)
-        odd = i >= low
-        at = tl.where(odd, 2 * (i - low) + 1, 2 * i)
-        if reversible:
-            r1, g1, b1 = _lifted(before, y, x, at, odd, size, across, 0.0, 0.5, 2.0, 0.25, False)
-        else:
-            r1, g1, b1 = _filtered_line(
-                before, y, x, at, size, across,
-                tl.where(odd, 0.557543526228497, 0.6029490182363579), tl.where(odd, -0.2956358815571235, 0.2668641184428723),
-                tl.where(odd, -0.02877176311424978, -0.07822326652898785), tl.where(odd, 0.04563588155712474, -0.01686411844287495),
-                tl.where(odd, 0.0, 0.02674875741080976), False,
-            )  # fmt: skip
-        here = (y < height) & (x < width)
-        r, g, b = tl.where(here, r1, r), tl.where(here, g1, g), tl.where(here, b1, b)
-    return stored(r, g, b)
+    here = (y < height) & (x < width)
+    return stored(tl.where(here, r1, r), tl.where(here, g1, g), tl.where(here, b1, b))
 
 
 @jit
 def synthesise(before, y, x, height, width, across, reversible):
     """One pass of the inverse transform."""
+    r1, g1, b1 = _synthesised(coefficients, before, y, x, tl.where(across, width, height), across, reversible)
     r, g, b = coefficients(before, y, x)
-    if (tl.min(y) < height) & (tl.min(x) < width):
-        size = tl.where(across, width, height)
-        at = tl.where(across, x, y)
-        odd = (at & 1) == 1
-        if reversible:
-            r1, g1, b1 = _lifted(before, y, x, at, (at & 1) == 0, size, across, 2.0, 0.25, 0.0, 0.5, True)
-        else:
-            r1, g1, b1 = _filtered_line(
-                before, y, x, at, size, across,
-                tl.where(odd, 1.2058980364727158, 1.115087052456994), tl.where(odd, 0.591271763114247, -0.5337282368857446),
-                tl.where(odd, -0.1564465330579757, -0.05754352622849957), tl.where(odd, -0.09127176311424948, 0.0337282368857499),
-                tl.where(odd, 0.05349751482161952, 0.0), True,
-            )  # fmt: skip
-        here = (y < height) & (x < width)
-        r, g, b = tl.where(here, r1, r), tl.where(here, g1, g), tl.where(here, b1, b)
-    return stored(r, g, b)
+    here = (y < height) & (x < width)
+    return stored(tl.where(here, r1, r), tl.where(here, g1, g), tl.where(here, b1, b))
 
 
 @jit
-def _filtered_line(before, y, x, at, size, across, t0, t1, t2, t3, t4, SPLIT: tl.constexpr):
+def analyse_kept(words, other, sizes, levels, reversible):
+    """All passes of the forward transform of a part in words, by one program; `other` has room for it.
+
+    sizes: the rows and, eight further on, the columns that each level works on. Passes across write the other words, those down these.
+    """
+    stride = tl.load(sizes + 8).to(tl.int32)
+    for done in range(0, 2 * levels):
+        height, width = tl.load(sizes + done // 2).to(tl.int32), tl.load(sizes + 8 + done // 2).to(tl.int32)
+        across = done % 2 == 0
+        source, target = tl.where(across, 0, other), tl.where(across, other, 0)
+        for first in range(0, height * width, 256):
+            y, x, inside = positions(first, height, width)
+            r, g, b = _analysed(kept, (words + source, stride), y, x, tl.where(across, width, height), across, reversible)
+            keep((words + target, stride), y, x, r, g, b, inside)
+        tl.debug_barrier()
+
+
+@jit
+def synthesise_kept(words, other, sizes, levels, reversible):
+    """And of the inverse: passes down write the other words, those across these."""
+    stride = tl.load(sizes + 8).to(tl.int32)
+    for done in range(0, 2 * levels):
+        level = levels - 1 - done // 2
+        height, width = tl.load(sizes + level).to(tl.int32), tl.load(sizes + 8 + level).to(tl.int32)
+        across = done % 2 == 1
+        source, target = tl.where(across, other, 0), tl.where(across, 0, other)
+        for first in range(0, height * width, 256):
+            y, x, inside = positions(first, height, width)
+            r, g, b = _synthesised(kept, (words + source, stride), y, x, tl.where(across, width, height), across, reversible)
+            keep((words + target, stride), y, x, r, g, b, inside)
+        tl.debug_barrier()
+
+
+@jit
+def positions(first, height, width):
+    """256 positions of a part, row by row from a first one, and which of them lie in it; the others repeat its last."""
+    at = first + tl.arange(0, 256)
+    inside = at < height * width
+    at = tl.minimum(at, height * width - 1)
+    y = at // width
+    return y, at - y * width, inside
+
+
+@jit
+def _analysed(read, source, y, x, size, across, reversible):
+    """The forward transform along an axis of this size, at each lane's position."""
+    low = (size + 1) // 2
+    i = tl.where(across, x, y)
+    odd = i >= low
+    at = tl.where(odd, 2 * (i - low) + 1, 2 * i)
+    if reversible:
+        r, g, b = _lifted(read, source, y, x, at, odd, size, across, 0.0, 0.5, 2.0, 0.25, False)
+    else:
+        r, g, b = _filtered_line(
+            read, source, y, x, at, size, across,
+            tl.where(odd, 0.557543526228497, 0.6029490182363579), tl.where(odd, -0.2956358815571235, 0.2668641184428723),
+            tl.where(odd, -0.02877176311424978, -0.07822326652898785), tl.where(odd, 0.04563588155712474, -0.01686411844287495),
+            tl.where(odd, 0.0, 0.02674875741080976), False,
+        )  # fmt: skip
+    return r, g, b
+
+
+@jit
+def _synthesised(read, source, y, x, size, across, reversible):
+    at = tl.where(across, x, y)
+    odd = (at & 1) == 1
+    if reversible:
+        r, g, b = _lifted(read, source, y, x, at, (at & 1) == 0, size, across, 2.0, 0.25, 0.0, 0.5, True)
+    else:
+        r, g, b = _filtered_line(
+            read, source, y, x, at, size, across,
+            tl.where(odd, 1.2058980364727158, 1.115087052456994), tl.where(odd, 0.591271763114247, -0.5337282368857446),
+            tl.where(odd, -0.1564465330579757, -0.05754352622849957), tl.where(odd, -0.09127176311424948, 0.0337282368857499),
+            tl.where(odd, 0.05349751482161952, 0.0), True,
+        )  # fmt: skip
+    return r, g, b
+
+
+@jit
+def _filtered_line(read, source, y, x, at, size, across, t0, t1, t2, t3, t4, SPLIT: tl.constexpr):
     """A symmetric filter along an axis, rounded."""
-    r, g, b = _sample(before, y, x, at, size, across, SPLIT)
+    r, g, b = _sample(read, source, y, x, at, size, across, SPLIT)
     r, g, b = r * t0, g * t0, b * t0
     for d in tl.static_range(1, 5):
-        r0, g0, b0 = _sample(before, y, x, at - d, size, across, SPLIT)
-        r1, g1, b1 = _sample(before, y, x, at + d, size, across, SPLIT)
+        r0, g0, b0 = _sample(read, source, y, x, at - d, size, across, SPLIT)
+        r1, g1, b1 = _sample(read, source, y, x, at + d, size, across, SPLIT)
         if d == 1:
             t = t1
         elif d == 2:
@@ -183,13 +261,13 @@ def _filtered_line(before, y, x, at, size, across, t0, t1, t2, t3, t4, SPLIT: tl
 
 
 @jit
-def _lifted(before, y, x, at, first, size, across, bias, scale, then_bias, then_scale, SPLIT: tl.constexpr):
+def _lifted(read, source, y, x, at, first, size, across, bias, scale, then_bias, then_scale, SPLIT: tl.constexpr):
     """Two lifting steps along an axis; `first` marks the lanes that the first step changes."""
-    r, g, b = _sample(before, y, x, at, size, across, SPLIT)
-    r1, g1, b1 = _sample(before, y, x, at - 1, size, across, SPLIT)
-    r2, g2, b2 = _sample(before, y, x, at + 1, size, across, SPLIT)
-    r0, g0, b0 = _sample(before, y, x, at - 2, size, across, SPLIT)
-    r3, g3, b3 = _sample(before, y, x, at + 2, size, across, SPLIT)
+    r, g, b = _sample(read, source, y, x, at, size, across, SPLIT)
+    r1, g1, b1 = _sample(read, source, y, x, at - 1, size, across, SPLIT)
+    r2, g2, b2 = _sample(read, source, y, x, at + 1, size, across, SPLIT)
+    r0, g0, b0 = _sample(read, source, y, x, at - 2, size, across, SPLIT)
+    r3, g3, b3 = _sample(read, source, y, x, at + 2, size, across, SPLIT)
     return (
         _lift(r0, r1, r, r2, r3, first, bias, scale, then_bias, then_scale),
         _lift(g0, g1, g, g2, g3, first, bias, scale, then_bias, then_scale),
@@ -205,11 +283,11 @@ def _lift(v0, v1, v2, v3, v4, first, bias, scale, then_bias, then_scale):
 
 
 @jit
-def _sample(before, y, x, at, size, across, SPLIT: tl.constexpr):
+def _sample(read, source, y, x, at, size, across, SPLIT: tl.constexpr):
     """The coefficients at a mirrored position along an axis, which may hold low-pass results first."""
     last = size - 1
     at = tl.abs(last - tl.abs(last - tl.abs(at)))
     at = tl.abs(last - tl.abs(last - at))
     if SPLIT:
         at = (at & 1) * ((size + 1) // 2) + (at >> 1)
-    return coefficients(before, tl.where(across, y, at), tl.where(across, at, x))
+    return read(source, tl.where(across, y, at), tl.where(across, at, x))

@@ -23,19 +23,41 @@ import torch
 
 from degrade.distributions import Array, LogUniform
 from degrade.kernels.codec import from_byte, from_byte_twin, to_byte_twin
-from degrade.kernels.fetch import fetch
+from degrade.kernels.fetch import fetch, place_in_column, raw3
 from degrade.kernels.lang import jit, tl
-from degrade.kernels.wavelet import FRACTION, SYNTHESIS, analyse, coefficients, forward, inverse, stored, synthesise, whole
+from degrade.kernels.wavelet import (
+    FRACTION,
+    SYNTHESIS,
+    analyse,
+    analyse_kept,
+    coefficients,
+    counted,
+    forward,
+    inverse,
+    keep,
+    kept,
+    positions,
+    stored,
+    synthesise,
+    synthesise_kept,
+    whole,
+)
 from degrade.op import Context, Frame, Param, Stroke, Theta, TwoStrokeOp
 
 MAX_LEVELS = 7
 PSNR, REVERSIBLE, RGB = 1.0, 1.0, 1.0  # positions among the choices of `target`, `wavelet` and `colour`
 
-# The table of a sample: levels, budget, three norms of channels, norms of bands (two per level, then the last low-pass one), sizes.
+# Levels that work on no more coefficients than these take no passes of their own: one program does them all in the op's words.
+MOST_KEPT = 1024
+
+# The table of a sample: levels, budget, three norms of channels, norms of bands (two per level, then the last low-pass one), sizes,
+# how many levels take passes, and how many rows and columns of coefficients are left to the words.
 LEVELS, BUDGET, CHANNELS, BANDS = 0, 1, 2, 5
 LAST = BANDS + 2 * MAX_LEVELS
 HEIGHTS = LAST + 1
 WIDTHS = HEIGHTS + MAX_LEVELS + 1
+LARGE = WIDTHS + MAX_LEVELS + 1
+LENGTH = LARGE + 3
 CHANNEL_NORMS = ((3.0**0.5, 1.8051, 1.5734), (3.0**0.5, 0.82916, 0.82916), (1.0, 1.0, 1.0))
 
 # A histogram bin is an eighth of an octave: a float's exponent and three bits of its mantissa. Bin 0 begins at 1/4.
@@ -59,7 +81,8 @@ class Jpeg2000(TwoStrokeOp):
     resolutions = Param(1, 8, neutral=6, harsh=6, unit="resolutions", default=6, integer=True)
     colour = Param(choices=("ycc", "rgb"), default="ycc")
     whole_frame = True
-    words = 2 * BINS + 1  # histograms of coefficients and of the largest of each neighbourhood; the step as the bits of a float32
+    # Histograms of coefficients and of the largest of each neighbourhood; the step as the bits of a float32; coefficients, twice.
+    words = 2 * BINS + 1 + 2 * MOST_KEPT
     tolerance = 0.0
 
     @classmethod
@@ -76,7 +99,7 @@ class Jpeg2000(TwoStrokeOp):
         bits = np.maximum(8.0 * file - PACKET_BITS[kind] * 3.0 * (levels + 1), LEAST_BITS)
         # Rounding to 8 bits adds 1/12 to the squared error.
         error = np.maximum(255.0**2 * 10.0 ** (-0.1 * theta[:, 1].astype(np.float64)) - 1.0 / 12.0, 1e-3) * 3.0 * pixels
-        out = np.zeros((len(theta), WIDTHS + MAX_LEVELS + 1))
+        out = np.zeros((len(theta), LENGTH))
         out[:, LEVELS] = levels
         out[:, BUDGET] = np.where(theta[:, 2] == PSNR, -error, PER_BIT * bits)
         out[:, CHANNELS:BANDS] = np.asarray(CHANNEL_NORMS)[np.where(theta[:, 5] == RGB, 2, kind)]
@@ -85,24 +108,32 @@ class Jpeg2000(TwoStrokeOp):
         out[:, LAST] = low[np.arange(len(low)), levels] ** 2
         out[:, BANDS : LAST + 1] /= np.where(kind == 1, 1.0, FRACTION)[:, None]
         halvings = 1 << np.arange(MAX_LEVELS + 1)
-        out[:, HEIGHTS:WIDTHS], out[:, WIDTHS:] = -(-frame.height // halvings), -(-frame.width // halvings)
+        out[:, HEIGHTS:WIDTHS], out[:, WIDTHS:LARGE] = -(-frame.height // halvings), -(-frame.width // halvings)
+        large = _large(levels, frame)
+        out[:, LARGE] = large
+        for column, sides in ((LARGE + 1, HEIGHTS), (LARGE + 2, WIDTHS)):
+            out[:, column] = np.where(levels > large, out[np.arange(len(out)), sides + large], 0.0)
         return out.astype(np.float32)
 
     @classmethod
     def schedule(cls, theta: Array, frame: Frame) -> Array:
-        """Convert, two passes per level, count, solve, quantise, two passes per level."""
-        passes = 2 * _levels(theta, frame)[:, None]  # each way
-        stage = np.arange(2 * passes.max(initial=0) + 4)[None]
-        then = stage - passes
-        stroke = np.where(stage == 0, 0, np.where(then <= 0, 1, np.where(then <= 3, then + 1, 5)))
-        return np.where(then < passes + 4, stroke, -1)
+        """Convert, two passes per large level, the other levels, count, solve, quantise, two passes per large level."""
+        levels = _levels(theta, frame)[:, None]
+        large = _large(levels, frame)
+        small = levels > large
+        count = 1 + 2 * large + small
+        stage = np.arange((count + 2 * large).max(initial=0) + 3)[None]
+        then = stage - count
+        down = np.where(stage == 0, 0, np.where(stage <= 2 * large, 1, 2))
+        return np.where(then < 0, down, np.where(then < 3, then + 3, np.where(then < 3 + 2 * large, 6, -1)))
 
     @classmethod
     def extents(cls, theta: Array, frame: Frame, passes: int) -> Array:
         """Each level works on what the last one left of low frequencies: a quarter."""
         levels, stage = _levels(theta, frame)[:, None], np.arange(passes)
-        down, up = (stage - 1) // 2, 2 * levels - 1 - (stage - 4) // 2  # of both ways; elsewhere they are out of range
-        level = np.where((down >= 0) & (down < levels), down, np.where((up >= 0) & (up < levels), up, 0))
+        large = _large(levels, frame)
+        down, up = (stage - 1) // 2, large - 1 - (stage - 4 - 2 * large - (levels > large)) // 2  # of both ways; elsewhere out of range
+        level = np.where((down >= 0) & (down < large), down, np.where((up >= 0) & (up < large), up, 0))
         return np.stack([-(-side // (1 << level)) for side in (frame.height, frame.width)], 2)
 
     @staticmethod
@@ -154,14 +185,30 @@ class Jpeg2000(TwoStrokeOp):
 
     @staticmethod
     @jit
+    def keep_small(image, before, y, x, theta, table, words, rng, stage, inside):
+        """What the passes left of low frequencies goes to the words; all further levels there."""
+        height, width = tl.load(table + 37).to(tl.int32), tl.load(table + 38).to(tl.int32)
+        for first in range(0, height * width, 256):
+            row, column, real = positions(first, height, width)
+            r, g, b = coefficients(before, row, column)
+            keep((words + 257, width), row, column, r, g, b, real)
+        tl.debug_barrier()
+        large = tl.load(table + 36).to(tl.int32)
+        analyse_kept(words + 257, 1024, table + 20 + large, tl.load(table).to(tl.int32) - large, theta[3] == 1.0)
+        nothing = y * 0.0 + x * 0.0
+        return nothing, nothing, nothing
+
+    @staticmethod
+    @jit
     def count(image, before, y, x, theta, table, words, rng, stage, inside):
         """Add the tile to the histograms."""
         norm = _device_norm(table, y, x)
-        r, g, b = coefficients(before, y, x)
+        meets = _meets(table, y - 1, x - 1)
+        r, g, b = _found(before, words, table, y, x, meets)
         r, g, b = tl.abs(r), tl.abs(g), tl.abs(b)
         r1, g1, b1 = r, g, b
         for i in range(9):
-            r0, g0, b0 = coefficients(before, y + i // 3 - 1, x + i % 3 - 1)
+            r0, g0, b0 = _found(before, words, table, y + i // 3 - 1, x + i % 3 - 1, meets)
             r1, g1, b1 = tl.maximum(r1, tl.abs(r0)), tl.maximum(g1, tl.abs(g0)), tl.maximum(b1, tl.abs(b0))
         n0, n1, n2 = norm * tl.load(table + 2), norm * tl.load(table + 3), norm * tl.load(table + 4)
         _add(words, r * n0, g * n1, b * n2, inside)
@@ -171,7 +218,7 @@ class Jpeg2000(TwoStrokeOp):
     @staticmethod
     @jit
     def solve(image, before, y, x, theta, table, words, rng, stage, inside):
-        """The step at which the estimate meets the budget, linear between two bins."""
+        """The step at which the estimate meets the budget, linear between two bins. Then what is in the words, quantised and back."""
         budget, by_psnr = tl.load(table + 1), theta[2] == 1.0
         bins = tl.arange(0, 128)
         own, near = tl.load(words + bins), tl.load(words + 128 + bins)
@@ -186,36 +233,49 @@ class Jpeg2000(TwoStrokeOp):
         part = tl.minimum(tl.maximum(tl.div_rn(budget - low, tl.where(span > 0.0, span, 1.0)), 0.0), 1.0)
         step = end - (end - begin) * part
         tl.store(words + 256, step.to(tl.int32, bitcast=True).to(tl.int64))
-        return fetch(before, y, x)
+        height, width = tl.load(table + 37).to(tl.int32), tl.load(table + 38).to(tl.int32)
+        part = words + 257, width
+        for first in range(0, height * width, 256):
+            row, column, real = positions(first, height, width)
+            r, g, b = kept(part, row, column)
+            r, g, b = _device_quantised(r, g, b, step, table, row, column, theta[3] == 1.0)
+            keep(part, row, column, r, g, b, real)
+        tl.debug_barrier()
+        large = tl.load(table + 36).to(tl.int32)
+        synthesise_kept(words + 257, 1024, table + 20 + large, tl.load(table).to(tl.int32) - large, theta[3] == 1.0)
+        nothing = y * 0.0 + x * 0.0
+        return nothing, nothing, nothing
 
     @staticmethod
     @jit
     def quantise(image, before, y, x, theta, table, words, rng, stage, inside):
-        """Coefficients to the middle of their interval, or to zero."""
+        """Coefficients to the middle of their interval, or to zero; those in the words are through with that."""
         step = tl.load(words + 256).to(tl.int32).to(tl.float32, bitcast=True)
-        norm, finest = _device_norm(table, y, x), tl.where(theta[3] == 1.0, 1.0, 0.0)
         r, g, b = coefficients(before, y, x)
-        r = _middle(r, tl.div_rn(step, norm * tl.load(table + 2)), finest)
-        g = _middle(g, tl.div_rn(step, norm * tl.load(table + 3)), finest)
-        b = _middle(b, tl.div_rn(step, norm * tl.load(table + 4)), finest)
+        r, g, b = _device_quantised(r, g, b, step, table, y, x, theta[3] == 1.0)
+        if _meets(table, y, x):
+            r, g, b = _or_kept(r, g, b, words, table, y, x)
         return stored(r, g, b)
 
     @staticmethod
     @jit
     def compose(image, before, y, x, theta, table, words, rng, stage, inside):
-        """Down, then across, from the last level to the first."""
-        levels = tl.load(table).to(tl.int32)
-        done = stage - 2 * levels - 4
-        level = levels - 1 - done // 2
+        """Down, then across, from the last large level to the first."""
+        large = tl.load(table + 36).to(tl.int32)
+        done = stage - 2 * large - 4 - (tl.load(table).to(tl.int32) > large).to(tl.int32)
+        level = large - 1 - done // 2
         height, width = tl.load(table + 20 + level).to(tl.int32), tl.load(table + 28 + level).to(tl.int32)
         return synthesise(before, y, x, height, width, done % 2 == 1, theta[3] == 1.0)
 
-    strokes = (Stroke(convert), Stroke(decompose), Stroke(count, stores=False), Stroke(solve, solo=True), Stroke(quantise), Stroke(compose))
+    strokes = (
+        Stroke(convert), Stroke(decompose), Stroke(keep_small, solo=True), Stroke(count, stores=False),
+        Stroke(solve, solo=True), Stroke(quantise), Stroke(compose),
+    )  # fmt: skip
 
     @staticmethod
     @jit
     def settle(scratch, y, x, r, g, b, theta, table, words, rng):
-        r, g, b = coefficients(scratch, y, x)
+        r, g, b = counted(raw3(scratch, place_in_column(scratch, y, x)))
         if theta[3] == 0.0:
             r, g, b = r * (1.0 / 128.0), g * (1.0 / 128.0), b * (1.0 / 128.0)
         if theta[5] == 0.0:
@@ -253,6 +313,31 @@ def _device_norm(table, y, x):
 
 
 @jit
+def _meets(table, y, x):
+    """Whether some of these positions may lie in the words."""
+    return (tl.min(y) < tl.load(table + 37).to(tl.int32)) & (tl.min(x) < tl.load(table + 38).to(tl.int32))
+
+
+@jit
+def _found(before, words, table, y, x, meets):
+    """The coefficients at (y, x), clamped to the frame; they may lie in the words if `meets`."""
+    r, g, b = coefficients(before, y, x)
+    if meets:
+        y, x = tl.minimum(tl.maximum(y, 0), before[1] - 1), tl.minimum(tl.maximum(x, 0), before[2] - 1)
+        r, g, b = _or_kept(r, g, b, words, table, y, x)
+    return r, g, b
+
+
+@jit
+def _or_kept(r, g, b, words, table, y, x):
+    """These coefficients, or those in the words where (y, x) lies there."""
+    height, width = tl.load(table + 37).to(tl.int32), tl.load(table + 38).to(tl.int32)
+    here = (y < height) & (x < width)
+    r1, g1, b1 = kept((words + 257, width), tl.where(here, y, 0), tl.where(here, x, 0))
+    return tl.where(here, r1, r), tl.where(here, g1, g), tl.where(here, b1, b)
+
+
+@jit
 def _add(words, r, g, b, inside):
     """Add a tile of magnitudes to a histogram. Lanes outside the frame go to bin 0, which no estimate counts."""
     pairs = tl.reshape(tl.join(tl.join(_bin(r, inside), _bin(g, inside)), tl.join(_bin(b, inside), tl.zeros_like(_bin(b, inside)))), (2048,))
@@ -285,6 +370,15 @@ def _score(own, near, bins, j, by_psnr):
 
 
 @jit
+def _device_quantised(r, g, b, step, table, y, x, reversible):
+    norm, finest = _device_norm(table, y, x), tl.where(reversible, 1.0, 0.0)
+    r = _middle(r, tl.div_rn(step, norm * tl.load(table + 2)), finest)
+    g = _middle(g, tl.div_rn(step, norm * tl.load(table + 3)), finest)
+    b = _middle(b, tl.div_rn(step, norm * tl.load(table + 4)), finest)
+    return r, g, b
+
+
+@jit
 def _middle(c, step, finest):
     """Quantised and back; the 5/3's whole numbers have no finer step than 1."""
     q = tl.floor(tl.div_rn(tl.abs(c), step))
@@ -297,6 +391,11 @@ def _levels(theta: Array, frame: Frame) -> Array:
     """(n,) int: as many as asked for, but the smaller side must have two samples to split."""
     most = min(frame.height, frame.width).bit_length() - 1
     return np.minimum(theta[:, 4].astype(np.int64) - 1, min(most, MAX_LEVELS)).clip(0)
+
+
+def _large(levels: Array, frame: Frame) -> Array:
+    """How many of these levels work on more than MOST_KEPT coefficients."""
+    return np.minimum(levels, sum(-(-frame.height // (1 << i)) * -(-frame.width // (1 << i)) > MOST_KEPT for i in range(MAX_LEVELS)))
 
 
 def _line_norms(low: tuple[float, ...], high: tuple[float, ...]) -> list[list[float]]:
