@@ -177,7 +177,7 @@ class Steps:
         if not (real := ~self._identity()).all():
             self._hold(row[real], slot[real], code[real])
         self.branch, self.beyond, self.whole, self.words, self.first, self.passes = vocabulary.facts[self.code].T
-        self.scheduled = self._schedule()
+        self._schedule()
 
     def _hold(self, row: Array, slot: Array, code: Array) -> None:
         self.row, self.slot, self.code = row, slot, code
@@ -266,10 +266,11 @@ class Steps:
         known, size = self.vocabulary.rows, self.program.size
         tables = {row: known.get((op, size, row)) for row in rows}
         if missing := [row for row, table in tables.items() if table is None]:
-            tables.update(zip(missing, op.tables(_theta(missing), frame)))
+            made = dict(zip(missing, op.tables(_theta(missing), frame)))
+            tables.update(made)
             if len(known) >= MOST_ROWS:
                 known.clear()
-            known.update(((op, size, row), tables[row]) for row in missing)
+            known.update(((op, size, row), table) for row, table in made.items())
         return tables  # type: ignore[return-value]
 
 
