@@ -426,6 +426,7 @@ class TwoStrokeOp(Op):
     # Of its strokes, if it has several passes: a limit, where the compiler's own choice spills, and threads by 32.
     registers: ClassVar[int | None] = None
     warps: ClassVar[int] = 4
+    settle_warps: ClassVar[int] = 4  # four pixels a thread; 8 for a settle that holds too much for that
     several: ClassVar[bool]  # whether it may take more than one pass, and so has a reach kernel of its own
     block: ClassVar[int] = 1  # side of the aligned squares that it can only compute whole; at most a tile
 

@@ -64,7 +64,7 @@ def build(kernel, warps, target, dtype, constants, tuples, registers=None):
 
 def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "blob", "from_tensor")):
     """Both kernels for one set of ops."""
-    from degrade.backends.engine import SETTLE_REGISTERS, SETTLE_WARPS
+    from degrade.backends.engine import SETTLE_REGISTERS, settle_warps
     from degrade.kernels.fetch import TILE_COLUMNS, TILE_ROWS
     from degrade.kernels.reach import reach
     from degrade.kernels.settle import settle
@@ -80,7 +80,7 @@ def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "
     rows = [
         build(
             settle,
-            SETTLE_WARPS,
+            settle_warps(() if door else strokes),
             target,
             dtype,
             {**common, "ROUNDS": dtype in ("float16", "bfloat16"), "DOOR": door, "UNIT": True, "WHOLE": True},

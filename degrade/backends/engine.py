@@ -20,6 +20,7 @@ from degrade.kernels.fetch import TILE_COLUMNS, TILE_ROWS
 from degrade.kernels.reach import reach
 from degrade.kernels.settle import settle
 from degrade.masks import find as find_mask
+from degrade.op import TwoStrokeOp
 from degrade.program import Program
 
 from . import native
@@ -30,7 +31,6 @@ from .upload import upload
 
 PATIENCE = 1.5  # seconds of building after which it is said
 SETTLE_REGISTERS = 96  # a thread; with more of them the card holds fewer programs, which wait for their loads
-SETTLE_WARPS = 4  # four pixels per thread, which it accesses together
 ALIGNMENT = 16  # bytes that Triton asks of pointers, and elements that a sample, a channel and a row must be multiples of
 
 
@@ -158,7 +158,13 @@ def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None
         "FIXED": buffers.fixed, "ROUNDS": buffers.rounds, "DOOR": door, "UNIT": buffers.unit, "WHOLE": buffers.whole, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS,
         "POINT": plan.vocabulary.functions, "SETTLE": () if door else plan.vocabulary.settles, "MASKS": tuple(find_mask(f).device for f in plan.families),
     }  # fmt: skip
-    run(plan, buffers, launch, (door, plan.families), settle, constants, {"num_warps": SETTLE_WARPS, **limit(SETTLE_REGISTERS)})
+    warps = settle_warps(() if door else plan.vocabulary.strokes)
+    run(plan, buffers, launch, (door, plan.families), settle, constants, {"num_warps": warps, **limit(SETTLE_REGISTERS)})
+
+
+def settle_warps(strokes: tuple[type[TwoStrokeOp], ...]) -> int:
+    """Of a settle that may finish these."""
+    return max((op.settle_warps for op in strokes), default=TwoStrokeOp.settle_warps)
 
 
 def limit(registers: int | None) -> dict[str, int]:

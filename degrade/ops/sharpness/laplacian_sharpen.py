@@ -22,6 +22,7 @@ class LaplacianSharpen(TwoStrokeOp):
     amount = Param(0.0, 16.0, neutral=0.0, harsh=12.0, unit="× Laplacian")
     scale = Param(choices=("0..1", "0..255"), default="0..1")
     tolerance = 1e-4
+    settle_warps = 8
 
     @classmethod
     def identity(cls, theta: Array) -> Array:

@@ -28,6 +28,7 @@ class ChromaticAberration(TwoStrokeOp):
     angle = Param(-360.0, 360.0, unit="degrees", default=0.0)
     sigma = Param(0.0, 2.0, neutral=0.0, harsh=0.5, unit="px", default=0.0)
     tolerance = 2e-6
+    settle_warps = 8
 
     @classmethod
     def identity(cls, theta: Array) -> Array:
