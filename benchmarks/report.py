@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,20 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 COLUMNS = ("op", "backend", "dtype", "batch", "area", "images/s", "× copy floor", "vs cv2", "check")
+GPU_COLUMNS = (
+    "op",
+    "dtype",
+    "batch",
+    "area",
+    "ms",
+    "of it host",
+    "ms of the device",
+    "images/s",
+    "images/s of the device",
+    "beside it, ms",
+    "memory",
+    "check",
+)
 NO_GPU = "Not measured on a GPU yet."
 
 
@@ -48,18 +63,49 @@ def title(result: dict[str, Any]) -> str:
 def markdown(results: list[dict[str, Any]]) -> str:
     """A table for each result, under the machine it was measured on."""
     parts = [_markdown(result) for result in results]
-    if not any(row["device"] != "cpu" for result in results for row in result["rows"]):
+    if not any(row["device"] != "cpu" for result in results for row in result.get("rows", ())):
         parts.append(NO_GPU)
     return "\n\n".join(parts)
 
 
 def _markdown(result: dict[str, Any]) -> str:
+    if "step_ms" in result:
+        return training(result)
     if result["args"]["suite"] == "banks":
         return banks.markdown(result, title(result))
+    if all("device_ms" in row for row in result["rows"]):
+        lines = [GPU_COLUMNS, ["---", "---", *["--:"] * 7, "---", "--:", "---"], *(gpu_cells(row) for row in result["rows"])]
+        return table(title(result), lines)
     numbers = COLUMNS.index("batch"), COLUMNS.index("vs cv2")
     rule = ["--:" if numbers[0] <= i <= numbers[1] else "---" for i in range(len(COLUMNS))]
-    lines = [COLUMNS, rule, *(cells(row) for row in result["rows"])]
-    return "\n".join([f"**{title(result)}**", "", *("| " + " | ".join(c.replace("|", "/") for c in line) + " |" for line in lines)])
+    return table(title(result), [COLUMNS, rule, *(cells(row) for row in result["rows"])])
+
+
+def table(head: str, lines: Sequence[Sequence[str]]) -> str:
+    return "\n".join([f"**{head}**", "", *("| " + " | ".join(c.replace("|", "/") for c in line) + " |" for line in lines)])
+
+
+def gpu_cells(row: dict[str, Any]) -> list[str]:
+    """One row of the Triton backend on a GPU under GPU_COLUMNS."""
+    device, peers = row["device_ms"]["median"], row.get("peers", {})
+    each = row["batch"] * 3 * row["size"] ** 2 * (1 if row["dtype"] == "uint8" else 4 if row["dtype"] == "float32" else 2)
+    return [
+        row["op"], row["dtype"], str(row["batch"]), f"{row['area']:.0%}", f"{row['ms']['median']:.3g}", f"{row['host_ms']['median']:.2f}", f"{device:.3g}",
+        significant(row["images_per_s"]), significant(row["batch"] / device * 1e3),
+        ", ".join(f"{name} {peer['ms']['median']:.3g}" for name, peer in peers.items()),
+        f"{row['peak_bytes'] / each:.1f} × the batch", checked(row),
+    ]  # fmt: skip
+
+
+def training(result: dict[str, Any]) -> str:
+    """What degradation adds to a training step."""
+    steps, machine = result["step_ms"], result["machine"]
+    plain = steps["plain"]["median"]
+    said = ", ".join(f"{name} {s['median']:.1f} ms ({s['median'] / plain - 1:+.1%})" for name, s in steps.items())
+    return (
+        f"A training step of ResNet-50 in bfloat16 on {machine['device']}, {result['batch']} images in {result['views']} views of "
+        f"`{result['pipeline']}`: {said}. Commit {result['commit']}."
+    )
 
 
 def console_table(result: dict[str, Any]) -> Table:
@@ -96,8 +142,8 @@ def main(arguments: list[str]) -> int:
 
 
 def headline(result: dict[str, Any]) -> dict[str, Any]:
-    """The result with its largest uint8 batch only; of banks, all."""
-    if result["args"]["suite"] == "banks":
+    """The result with its largest uint8 batch only; of banks, targets and training, all."""
+    if "rows" not in result or result["args"]["suite"] in ("banks", "targets"):
         return result
     largest = max(row["batch"] for row in result["rows"])
     return {**result, "rows": [row for row in result["rows"] if row["batch"] == largest and row["dtype"] == "uint8"]}
