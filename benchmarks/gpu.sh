@@ -17,7 +17,9 @@ run python3 -m pytest --mode gpu -n $((jobs < 15 ? jobs : 15)) -q --junitxml "$o
 for suite in targets area batch sizes dtypes; do
   run python3 -m benchmarks.run --suite $suite --backend triton --quick --out "$out/$suite.json"
 done
-run python3 -m benchmarks.training --out "$out/training.json"
+if python3 -c 'import torchvision' 2> /dev/null; then
+  run python3 -m benchmarks.training --out "$out/training.json"
+fi
 if command -v compute-sanitizer > /dev/null; then
   run compute-sanitizer --error-exitcode 1 --tool memcheck python3 -m degrade doctor
 fi
