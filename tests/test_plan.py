@@ -9,6 +9,7 @@ from test_engine import DEVICE_OPS, mixed
 
 import degrade
 from degrade import Compose, Local, OneOf, Pipeline, SomeOf, masks
+from degrade.backends import rectangles
 from degrade.backends.plan import make_plan
 from degrade.kernels import plan as layout
 from degrade.kernels.fetch import TILE_COLUMNS, TILE_ROWS
@@ -170,3 +171,37 @@ def test_nothing_is_launched_where_a_mask_lies_outside_the_frame():
     assert plan.launches[1].tiles == 0
     x = torch.rand(1, 3, *SIZE, generator=torch.Generator().manual_seed(0))
     assert torch.equal(degrade.apply(program, x), x)
+
+
+def pixels(rect):
+    """The pixels of rectangles (4, n), in a frame of 12 by 9: (n, 12, 9) bool."""
+    y0, y1, x0, x1 = rectangles.bounds(rect).T[:, :, None, None]
+    y, x = np.arange(12)[:, None], np.arange(9)
+    return (y0 <= y) & (y < y1) & (x0 <= x) & (x < x1)
+
+
+def test_rectangles_are_what_their_pixels_say():
+    """Grown, intersected and covered; empty ones among them."""
+    rng = np.random.default_rng(0)
+    bounds = rng.integers(0, (12, 13, 9, 10), (400, 4), dtype=np.int32)
+    rect = rectangles.outwards(bounds)
+    assert np.array_equal(rectangles.bounds(rect), bounds)
+    assert np.array_equal(rectangles.real(rect), pixels(rect).any((1, 2)))
+    a, b = rect[:, :200], rect[:, 200:]
+    assert np.array_equal(pixels(rectangles.intersect(a, b)), pixels(a) & pixels(b))
+    assert np.array_equal(pixels(rectangles.shared(np.stack((a, b, a), 1))), pixels(a) & pixels(b))
+    frame = np.array([[0], [12], [0], [9]], dtype=np.int32)
+    radius = rng.integers(0, 5, 400)
+    for inside, by, grown in zip(pixels(rect), radius, pixels(rectangles.dilate(rect, radius, frame))):
+        around = np.zeros((12, 9), dtype=bool)
+        for y, x in np.argwhere(inside):
+            around[max(y - by, 0) : y + by + 1, max(x - by, 0) : x + by + 1] = True
+        assert np.array_equal(grown, around)
+    cover = rectangles.cover_from(np.stack((a, b), 1))
+    assert cover.shape == (4, 3, 200) and not cover[:, 2].any()
+    for first, second, both, last in zip(pixels(a), pixels(b), pixels(cover[:, 0]), pixels(cover[:, 1])):
+        assert np.array_equal(last, second)
+        y, x = np.nonzero(first | second)
+        wanted = np.zeros((12, 9), dtype=bool)
+        wanted[y.min(initial=99) : y.max(initial=-1) + 1, x.min(initial=99) : x.max(initial=-1) + 1] = True
+        assert np.array_equal(both, wanted)

@@ -1,0 +1,97 @@
+"""The masks of a batch: which multiply, which lie around which, and where each op must be right for what they show."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from degrade.distributions import Array
+from degrade.masks import find as find_mask
+from degrade.program import Program, groups
+
+from .arena import Arena
+from .rectangles import dilate, intersect, outwards, shared
+from .steps import Steps
+
+
+class Regions:
+    """The masks, those that multiply side by side. The first of them leads; some leaders blend one op, others a chain of ops."""
+
+    def __init__(self, program: Program, numbers: Array, steps: Steps, arena: Arena) -> None:
+        self.program, self.steps, self.radius = program, steps, steps.radius()
+        self.leader = program.leaders()
+        self._upload(numbers, arena)
+        leads, one = self.leader == np.arange(len(program.parent)), program.first == program.last
+        chains = leads & ~one
+        self.single, self.chain = (leads & one).nonzero(), chains.nonzero()
+        self.level = self._levels(chains)
+        self.depth = int(self.level[self.chain].max(initial=-1)) + 1
+        self.rect = self._supports(numbers)  # (4, r, b), of each leader
+        self._dilate_chains()
+        self.rects = self._rectangles(leads)  # (4, steps), what each must be right on
+        # What it reads for that, and if it computes whole blocks, what those that begin there read.
+        reach = np.array((self.radius, self.radius + steps.beyond))
+        self.read, self.blocks = self._grown(self.rects, reach, steps.whole).swapaxes(0, 1)
+
+    def _upload(self, numbers: Array, arena: Arena) -> None:
+        """Each sample's masks beside each other, leader by leader; those that are not used come last."""
+        b, r = self.leader.shape
+        first = np.arange(b)[:, None] * (r + 1)
+        place = (first + np.where(self.leader < 0, r, self.leader)).reshape(-1)
+        order = place.argsort(kind="stable")
+        pairs = np.empty((b * r, 2), dtype=np.int32)
+        pairs[:, 0], pairs[:, 1] = self.program.family.reshape(-1)[order], arena.add(numbers) + order * numbers.shape[2]
+        self.table = arena.add(pairs)
+        count = np.bincount(place, minlength=b * (r + 1)).reshape(b, r + 1)
+        self.begin, self.count = count.cumsum().reshape(count.shape) - count, count  # of the masks of each leader
+
+    def _supports(self, numbers: Array) -> Array:
+        """Where each mask is not 0. A leader's is the intersection of all that multiply with it."""
+        program, leader = self.program, self.leader
+        support = self.steps.frame.repeat(leader.size).reshape(4, *leader.shape[::-1])
+        rows, regions = (program.family >= 0).nonzero()
+        for family, own in groups(program.family[rows, regions]):
+            row, region = rows[own], regions[own]
+            support[:, region, row] = outwards(find_mask(program.families[family]).support(numbers[row, region], *program.size))
+        for inner in (program.parent >= 0).nonzero()[0][::-1].tolist():
+            outer = program.parent[inner]
+            joined = (leader[:, inner] == leader[:, outer]) & (leader[:, inner] >= 0)
+            np.copyto(support[:, outer], intersect(support[:, outer], support[:, inner]), where=joined)
+        return support
+
+    def _levels(self, chain: Array) -> Array:
+        """How many chains lie around each chain: (b, r)."""
+        if not len(self.chain[0]):
+            return np.zeros(chain.shape, dtype=np.int64)
+        first, last, index = self.program.first, self.program.last, np.arange(chain.shape[1])
+        around = (first[:, :, None] <= first[:, None, :]) & (last[:, :, None] >= last[:, None, :])
+        around &= chain[:, :, None] & chain[:, None, :] & (index[:, None] < index)
+        return around.sum(1)
+
+    def _dilate_chains(self) -> None:
+        """A chain must be right on its support dilated by all that its ops read.
+
+        An op that computes whole blocks reads, from a pixel, its radius and the rest of the block at the end of it.
+        """
+        rows, regions = self.chain
+        if not len(rows):
+            return
+        program, steps = self.program, self.steps
+        read = np.zeros((2, len(program), program.slots + 1), dtype=np.int32)
+        read[0, steps.row, steps.slot + 1], read[1, steps.row, steps.slot + 1] = self.radius + steps.beyond, steps.whole
+        read = read.cumsum(2, dtype=np.int32)
+        reach, whole = read[:, rows, program.last[self.chain] + 1] - read[:, rows, program.first[self.chain]]
+        self.rect[:, regions, rows] = self._grown(self.rect[:, regions, rows], reach[None], whole)[:, 0]
+
+    def _rectangles(self, leads: Array) -> Array:
+        """What all regions around a step share."""
+        row, slot, program = self.steps.row, self.steps.slot, self.program
+        first = np.where(leads, program.first, program.slots).T
+        around = (first.take(row, axis=1) <= slot) & (slot <= program.last.T.take(row, axis=1))
+        return shared(np.where(around, self.rect.take(row, axis=2), self.steps.frame[:, None, None]))
+
+    def _grown(self, rect: Array, by: Array, whole: Array) -> Array:
+        """Rectangles (4, n) grown by each row of pixels (k, n), or the whole frame: (4, k, n)."""
+        frame = self.steps.frame[:, None, None]
+        grown = dilate(rect[:, None], by, frame)
+        np.copyto(grown, frame, where=whole > 0)
+        return grown

@@ -1,0 +1,80 @@
+"""From work items to launches: the tiles of each item's rectangle, and of every tile its item."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from degrade.distributions import Array
+from degrade.kernels import plan as layout
+from degrade.kernels.fetch import TILE_COLUMNS, TILE_ROWS
+
+from .arena import Arena
+
+TILES = -np.array([[TILE_ROWS], [TILE_ROWS], [TILE_COLUMNS], [TILE_COLUMNS]], dtype=np.int32)
+SETTLE = -1  # in place of one of the reach kernels
+
+
+class Launch(NamedTuple):
+    """One launch: where its items and its tile-to-item list stand in the arena, and how many tiles it has."""
+
+    kind: str  # "settle" or "reach"
+    items: int
+    item_of: int
+    tiles: int
+    kernel: int = 0  # which of the plan's reach kernels
+
+
+class Items(NamedTuple):
+    """Work items: as the arena holds them, and beside that the rectangle that their tiles cover and their kernel."""
+
+    rows: Array  # (n, ITEM) int32
+    rect: Array  # (4, n) int32
+    kernel: Array  # (n,)
+
+
+def upload(items: Items, turn: Array, arena: Arena) -> tuple[Launch, ...]:
+    """Upload items in the order of their turns, a launch for each turn, and for each launch the item of every tile; equal lists once."""
+    order = turn.argsort(kind="stable")
+    turn, rows, kernel = turn[order], items.rows.take(order, axis=0), items.kernel[order]
+    edges = np.array([0, *((turn[1:] != turn[:-1]).nonzero()[0] + 1).tolist(), len(turn)])
+    top, above_end, left, before_end = items.rect.take(order, axis=1) // TILES
+    wide = np.maximum(-before_end - left, 0)
+    tiles = np.maximum(-above_end - top, 0) * wide
+    sums = np.zeros(len(turn) + 1, dtype=np.int64)
+    tiles.cumsum(out=sums[1:])
+    begin, count = sums[edges], edges[1:] - edges[:-1]
+    rows[:, layout.FIRST_TILE] = sums[:-1] - begin[:-1].repeat(count)
+    rows[:, layout.TILE_Y], rows[:, layout.TILE_X], rows[:, layout.TILES_WIDE] = top, left, np.maximum(wide, 1)
+    at = arena.add(rows)
+    lists = _tile_lists(tiles, edges, arena)
+    kernel = kernel[edges[:-1]]
+    kinds = ["settle" if settle else "reach" for settle in (kernel == SETTLE).tolist()]
+    return tuple(map(Launch, kinds, (at + edges * layout.ITEM).tolist(), lists, (begin[1:] - begin[:-1]).tolist(), np.maximum(kernel, 0).tolist()))
+
+
+def _tile_lists(tiles: Array, edges: Array, arena: Arena) -> list[int]:
+    """Of each launch, where the list of its tiles' items stands.
+
+    Where all items of a launch have equally many tiles, its list is the beginning of that of any launch with more such items.
+    """
+    least, most = (f.reduceat(tiles, edges[:-1]) if len(tiles) else tiles for f in (np.minimum, np.maximum))
+    even = np.where(least == most, least, -1).tolist()
+    longest = dict(sorted(zip(even, (edges[1:] - edges[:-1]).tolist())))  # of equal keys the last stays
+    known: dict[int | bytes, int] = {each: arena.add(_even_list(each, items)) for each, items in longest.items() if each >= 0}
+    out = []
+    for (first, end), each in zip(pairwise(edges.tolist()), even):
+        key: Any = each if each >= 0 else tiles[first:end].tobytes()
+        if key not in known:
+            known[key] = arena.add(np.arange(end - first, dtype=np.int32).repeat(tiles[first:end]))
+        out.append(known[key])
+    return out
+
+
+@lru_cache(maxsize=8)
+def _even_list(each: int, items: int) -> Array:
+    """The item of every tile, when each has equally many."""
+    return np.arange(items, dtype=np.int32).repeat(each)
