@@ -143,8 +143,8 @@ def settle(
     came = source + strided(n, y, x, s0, s2, s3, UNIT)
     if DOOR:
         r, g, b = widen(tl.load(came)), widen(tl.load(came + s1)), widen(tl.load(came + 2 * s1))
-        if ROUNDS:
-            r, g, b = settle_value(r, True), settle_value(g, True), settle_value(b, True)
+        if source.dtype.element_ty != tl.uint8:  # what no image holds, such as a NaN in a batch that is not read, must not become an index
+            r, g, b = settle_value(r, FIXED), settle_value(g, FIXED), settle_value(b, FIXED)
     else:
         r, g, b = fetch_column((canvas + base, height, width), y, x)
     for position in range(begin, end):
