@@ -10,10 +10,10 @@ import torch
 
 from .distributions import Array
 from .errors import unknown
+from .kernels.fetch import SLACK
 
 DTYPES = (torch.uint8, torch.float16, torch.bfloat16, torch.float32)
 CHECKS = ("first", "always", "never")
-SLACK = 1e-3  # beyond 0..1: what rounding in float16 or a resize may leave
 LARGEST_SIDE = 1 << 16  # a pixel's coordinates share one 32-bit word
 
 

@@ -13,6 +13,9 @@ from .lang import jit, tl
 # whole tiles need no clamping across, and their rows can be accessed in pieces of several pixels.
 TILE_ROWS, TILE_COLUMNS = 16, 32
 
+SLACK = 1e-3  # beyond 0..1: what rounding in float16 or a resize may leave in a float image
+LEAST, MOST = tl.constexpr(-SLACK), tl.constexpr(1.0 + SLACK)
+
 
 @jit
 def widen(raw):
@@ -33,6 +36,15 @@ def settle_value(v, FIXED: tl.constexpr):
         return tl.floor(v * 65535.0 + 0.5) * (1.0 / 65535.0)
     else:
         return v
+
+
+@jit
+def at_the_door(v, FIXED: tl.constexpr):
+    """A value of a float image that may not have been checked: what no image holds, such as a NaN, must not become an index."""
+    if FIXED:
+        return settle_value(v, True)
+    else:
+        return tl.minimum(tl.maximum(v, LEAST), MOST)
 
 
 @jit

@@ -5,7 +5,7 @@ It finishes a two-stroke op, applies the masks, and goes on with any run of poin
 
 from __future__ import annotations
 
-from .fetch import fetch_column, narrow, settle_value, widen
+from .fetch import at_the_door, fetch_column, narrow, settle_value, widen
 from .lang import jit, tl
 from .plan import (
     IS_BLEND,
@@ -143,8 +143,8 @@ def settle(
     came = source + strided(n, y, x, s0, s2, s3, UNIT)
     if DOOR:
         r, g, b = widen(tl.load(came)), widen(tl.load(came + s1)), widen(tl.load(came + 2 * s1))
-        if source.dtype.element_ty != tl.uint8:  # what no image holds, such as a NaN in a batch that is not read, must not become an index
-            r, g, b = settle_value(r, FIXED), settle_value(g, FIXED), settle_value(b, FIXED)
+        if source.dtype.element_ty != tl.uint8:
+            r, g, b = at_the_door(r, FIXED), at_the_door(g, FIXED), at_the_door(b, FIXED)
     else:
         r, g, b = fetch_column((canvas + base, height, width), y, x)
     for position in range(begin, end):
