@@ -21,18 +21,21 @@ CORE = [
 CPU = ['llvmlite>=0.45; platform_system == "Linux"']  # builds the kernels for the processor; without it the twins run there
 DEMO = [
     *CPU,
+    "matplotlib>=3.8",  # Program.show
     "pillow>=10.1",  # drawing; from 10.1 its own font scales
     "scikit-image>=0.22",  # photographs that lie inside its wheel
 ]
+LABELS = ["pyarrow>=14"]  # tables of labels as Parquet
 TEST = [
     *DEMO,
+    *LABELS,
     "hypothesis>=6.100",
     "psutil>=5.9",  # memory held by workers
     "pytest>=8.0",
     "pytest-xdist>=3.5",
     "scipy>=1.11",  # statistics and reference filters
 ]
-BENCH = [*DEMO, "matplotlib>=3.8", "psutil>=5.9"]
+BENCH = [*DEMO, "psutil>=5.9"]
 DEV = [*TEST, "mypy>=1.15", "ruff>=0.9", "types-PyYAML", "types-psutil"]
 
 setup(
@@ -59,7 +62,7 @@ setup(
     package_dir={"degrade.kernels": "kernels"},
     package_data={"degrade": ["py.typed", "*.json"], "degrade.cli": ["*.html"]},
     install_requires=CORE,
-    extras_require={"cpu": CPU, "demo": DEMO, "test": TEST, "bench": BENCH, "dev": DEV},
+    extras_require={"cpu": CPU, "demo": DEMO, "labels": LABELS, "test": TEST, "bench": BENCH, "dev": DEV},
     entry_points={"console_scripts": ["degrade = degrade.cli:main"]},
     zip_safe=False,
 )

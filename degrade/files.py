@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def node_from_dict(data: Any) -> Node:
     if kind == "Local":
         _only(kind, arguments, ("child", "mask", "p"), ("child", "mask"))
         family, numbers = _single(arguments["mask"], "mask")
-        mask = _build(family, masks.find(family), numbers)
+        mask = _build(family, partial(masks.from_dict, family), {"arguments": numbers})
         return _build(kind, Local, {"child": node_from_dict(arguments["child"]), "mask": mask, **{k: v for k, v in arguments.items() if k == "p"}})
     if kind == "Relative":
         _only(kind, arguments, ("child", "reference_size", "p"), ("child", "reference_size"))

@@ -22,6 +22,7 @@ import torch
 from .errors import outside, unknown
 from .inputs import Images, check_ids, check_mask, check_seed, check_values, wants_check
 from .kernels import rng
+from .kernels.plan import PRODUCT
 from .masks.from_tensor import FromTensor
 from .op import MAX_PARAMETERS, Op, Param
 from .ops import REGISTRY, find
@@ -98,6 +99,7 @@ def _call(op: type[Op], x: torch.Tensor, given: dict[str, Any], mask: Any, seed:
         first=zero,
         last=zero,
         parent=np.full(masked, -1, dtype=np.int16),
+        fold=np.full(masked, PRODUCT, dtype=np.int32),
     )
     return images.back(run_checked(program, batch, None if mask is None else check_mask(mask, batch, read), backend))
 

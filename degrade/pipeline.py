@@ -12,6 +12,7 @@ from torch import nn
 
 from . import backends, compiled
 from .errors import unknown
+from .expected import Expectation, expect
 from .explain import H100, Explanation, explain
 from .files import load_recipe, save_recipe
 from .identity import Calls
@@ -93,7 +94,7 @@ class Pipeline(nn.Module):
         sheet = Sheet(outline, key, ids, height, width)
         return Program(
             outline.ops, outline.families, size, key, ids, sheet.code, sheet.theta, sheet.severity, sheet.level,
-            sheet.family, sheet.numbers, sheet.first, sheet.last, outline.parent.copy(), self._maps,
+            sheet.family, sheet.numbers, sheet.first, sheet.last, outline.parent.copy(), outline.fold.copy(), self._maps,
         )  # fmt: skip
 
     # ---- applying --------------------------------------------------------------------------------------------------------
@@ -175,6 +176,15 @@ class Pipeline(nn.Module):
             bandwidth: bytes per second, both directions counted; by default what a copy moves on an H100.
         """
         return explain(self.sample(np.arange(batch), size), dtype, bandwidth)
+
+    def expected(self, samples: int = 10_000, size: tuple[int, int] = (64, 64)) -> Expectation:
+        """How often the pipeline draws each type, how severely, and over what area. Print it: an inverted probability shows at once.
+
+        Args:
+            samples: how many are drawn, of ids 0 to samples − 1; no image is needed.
+            size: (height, width) in pixels for which masks are drawn; areas hardly depend on it.
+        """
+        return expect(self.sample, samples, size)
 
     # ---- state -----------------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ import torch
 from .distributions import Array
 from .kernels import rng
 from .masks.base import MAX_NUMBERS
+from .masks.combine import expression, mask_numbers
 from .op import MAX_PARAMETERS, Op
 from .ops import find
 from .storing import pack, unpack, write_whole
@@ -26,10 +27,11 @@ CALL_MASK = -1  # in place of a map's row: the mask given at the call, at the sa
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """What is done to each of b samples, in s slots, with r regions (one per `Local` of the recipe).
+    """What is done to each of b samples, in s slots, with r regions (one per mask of the recipe).
 
     A region spans the slots first…last of a sample: its chain runs, then is blended once under the mask against the
-    image before it. Regions of equal span, one directly inside the other, multiply their masks.
+    image before it. Regions of equal span, one directly inside the other, are blended as one: their weights multiply, or are
+    combined as their folds say (`degrade.masks.combine`).
     """
 
     ops: tuple[str, ...]  # vocabulary of `code`
@@ -46,6 +48,7 @@ class Program:
     first: Array  # (b, r) int16
     last: Array  # (b, r) int16
     parent: Array  # (r,) int16, the region directly around each region, -1 for none
+    fold: Array  # (r,) int32, what becomes of each region's weight; a mask by itself multiplies
     maps: torch.Tensor | None = None  # (k, h, w) float32 stored masks
 
     def __len__(self) -> int:
@@ -107,8 +110,9 @@ class Program:
             given = ", ".join(
                 f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in find(name).describe(self.theta[sample, slot]).items()
             )
-            around = [self.families[f] for f, a, z in zip(self.family[sample], self.first[sample], self.last[sample]) if f >= 0 and a <= slot <= z]
-            parts.append(f"{name}({given})" + (f" in {' × '.join(around)}" if around else ""))
+            around = (self.family[sample] >= 0) & (self.first[sample] <= slot) & (slot <= self.last[sample])
+            masks = [(self.families[self.family[sample, r]], int(self.fold[r])) for r in np.flatnonzero(around).tolist()]
+            parts.append(f"{name}({given})" + (f" in {expression(masks)}" if masks else ""))
         return ", then ".join(parts) or "nothing"
 
     def __repr__(self) -> str:
@@ -126,6 +130,7 @@ class Program:
             "size": list(self.size),
             "key": self.key,
             "parent": self.parent.tolist(),
+            "fold": self.fold.tolist(),
             "slots": self.slots,
             "ops": list(self.ops),
             "families": list(self.families),
@@ -190,6 +195,11 @@ class Program:
             raise ValueError("a region spans slots that are not there.")
         if not (self.parent < np.arange(len(self.parent))).all() or not 0 <= self.key < 1 << 64:
             raise ValueError("parent or key is out of range.")
+        if len(self.fold) != len(self.parent):
+            raise ValueError("fold and parent are not of one length.")
+        for _, same in groups(np.array(mask_numbers(self.fold.tolist()), dtype=np.int64)):
+            if (used[:, same] != used[:, same[:1]]).any():
+                raise ValueError("a mask lacks some of its parts.")
         if "from_tensor" in self.families:
             rows = self.numbers[..., 0][self.family == self.families.index("from_tensor")]
             stored = 0 if self.maps is None else len(self.maps)
@@ -239,6 +249,7 @@ class Program:
             key=_index(data["key"]),
             ids=np.asarray([_whole(sample["id"]) for sample in samples], dtype=np.int64),
             parent=np.asarray(data["parent"], dtype=np.int16),
+            fold=np.asarray(data["fold"], dtype=np.int32),
             maps=None if data["maps"] is None else unpack(data["maps"]),
             **out,
         )

@@ -18,6 +18,7 @@ from .distributions import Array, Choice, Constant, Uniform, parse
 from .errors import unknown
 from .kernels import rng
 from .masks.base import Mask
+from .masks.combine import Combined, Leaf, leaves
 from .op import LEVEL, MAX_PARAMETERS, SEVERITY, Op, probability
 from .program import CALL_MASK, columns_of, groups, uniforms_of
 
@@ -39,6 +40,7 @@ class Combinator:
         self.p = probability("p", p)
 
     own = 0  # uniforms beside p
+    masked = 0  # regions of its own: one for each mask family
     decides = True  # whether they say which children are taken and where
 
     @cached_property
@@ -51,13 +53,13 @@ class Combinator:
 
     @cached_property
     def regions(self) -> int:
-        """How many `Local`s there are, the node and all below it."""
-        return isinstance(self, Local) + sum(c.regions for c in self.children if isinstance(c, Combinator))
+        """How many masks there are, of the node and all below it."""
+        return self.masked + sum(c.regions for c in self.children if isinstance(c, Combinator))
 
     @cached_property
     def placed(self) -> tuple[tuple[Node, int, int], ...]:
         """Each child, with its first uniform and its first region, counted from the node's own."""
-        out, at, region = [], 1 + self.own, int(isinstance(self, Local))
+        out, at, region = [], 1 + self.own, self.masked
         for child in self.children:
             out.append((child, at, region))
             at, region = at + uniforms(child), region + (child.regions if isinstance(child, Combinator) else 0)
@@ -198,30 +200,38 @@ class Local(Combinator):
 
     Args:
         child: an op or combinator.
-        mask: a mask family, e.g. `masks.Blob(area=(0.05, 0.4))`.
+        mask: a mask family, e.g. `masks.Blob(area=(0.05, 0.4))`, or several combined, e.g. `masks.Difference(masks.Ellipse(), masks.Stripes())`.
         p: probability that the child is applied.
     """
 
-    def __init__(self, child: Node, mask: Mask, p: float = 1.0) -> None:
+    def __init__(self, child: Node, mask: Mask | Combined, p: float = 1.0) -> None:
         super().__init__((child,), p)
-        if not isinstance(mask, Mask):
+        if not isinstance(mask, (Mask, Combined)):
             raise TypeError(
                 f"mask is a {type(mask).__name__}, not a mask family; accepted: a mask family such as masks.Ellipse(area=0.2), or masks.FromTensor(tensor)."
             )
         self.mask = mask
+        self.leaves = leaves(mask)
 
     decides = False
 
     @cached_property
     def own(self) -> int:  # type: ignore[override]
-        return self.mask.draws
+        return sum(leaf.mask.draws for leaf in self.leaves)
+
+    @cached_property
+    def masked(self) -> int:  # type: ignore[override]
+        return len(self.leaves)
 
     @cached_property
     def slots(self) -> int:
         return slots_of(self.children[0])
 
     def draw(self, sheet: Sheet, rows: Array, slots: Array, at: int, region: int) -> None:
-        sheet.confine(self.mask, rows, slots, slots + self.slots - 1, at + 1, region)
+        draws = at + 1
+        for i, (mask, _) in enumerate(self.leaves):
+            sheet.confine(mask, rows, slots, slots + self.slots - 1, draws, region + i)
+            draws += mask.draws
         ((child, uniform, inside),) = self.placed
         fill(child, sheet, rows, slots, at + uniform, region + inside)
 
@@ -274,6 +284,11 @@ def walk(node: Node) -> list[Node]:
     return [node] + ([n for c in node.children for n in walk(c)] if isinstance(node, Combinator) else [])
 
 
+def masks_of(root: Node) -> list[Leaf]:
+    """The mask of each region, with what becomes of its weight."""
+    return [leaf for node in walk(root) if isinstance(node, Local) for leaf in node.leaves]
+
+
 def fill(node: Node, sheet: Sheet, rows: Array, slots: Array, at: int, region: int) -> None:
     """Draw one node for some samples; `at` is its first uniform, which decides p, and `region` its first region."""
     if node.p < 1.0:
@@ -292,7 +307,8 @@ class Outline:
 
     def __init__(self, root: Node) -> None:
         nodes = walk(root)
-        self.masks = [n.mask for n in nodes if isinstance(n, Local)]  # of each region
+        found = masks_of(root)
+        self.masks, self.fold = [leaf.mask for leaf in found], np.array([leaf.fold for leaf in found], dtype=np.int32)  # of each region
         self.root, self.slots, self.regions = root, slots_of(root), len(self.masks)
         self.ops = tuple(sorted({n.name for n in nodes if isinstance(n, Op)}))
         self.index = {name: i for i, name in enumerate(self.ops)}
@@ -310,7 +326,9 @@ def _parents(node: Node, around: int, region: int) -> list[int]:
     """The region directly around each of a node's regions; -1 for none."""
     if isinstance(node, Op):
         return []
-    own, inner = ([around], region) if isinstance(node, Local) else ([], around)
+    # The masks of one Local count as one inside the other.
+    own = [around, *range(region, region + node.masked - 1)] if node.masked else []
+    inner = region + node.masked - 1 if node.masked else around
     return own + [p for child, _, inside in node.placed for p in _parents(child, inner, region + inside)]
 
 
@@ -335,7 +353,7 @@ class Wanted(NamedTuple):
 
 
 class Sheet:
-    """The arrays of a program while it is being drawn. b samples, s slots, r regions (one per `Local` of the recipe)."""
+    """The arrays of a program while it is being drawn. b samples, s slots, r regions (one per mask of the recipe)."""
 
     def __init__(self, outline: Outline, key: int, ids: Array, height: int, width: int) -> None:
         b, s, r = len(ids), outline.slots, outline.regions
@@ -426,7 +444,7 @@ def _bank_rows(masks: list[Mask]) -> list[int]:
 
 def stacked_banks(root: Node) -> torch.Tensor | None:
     """All stored maps of a recipe as one (k, h, w) tensor, or None."""
-    banks = {id(n.mask): n.mask.bank for n in walk(root) if isinstance(n, Local) and n.mask.bank is not None}
+    banks = {id(mask): mask.bank for mask, _ in masks_of(root) if mask.bank is not None}
     shapes = {tuple(bank.shape[1:]) for bank in banks.values()}
     if len(shapes) > 1:
         raise ValueError(
@@ -437,4 +455,4 @@ def stacked_banks(root: Node) -> torch.Tensor | None:
 
 def reads_call_mask(root: Node) -> bool:
     """Whether some `Local` waits for the mask given at the call."""
-    return any(isinstance(n, Local) and n.mask.name == "from_tensor" and n.mask.bank is None for n in walk(root))
+    return any(mask.name == "from_tensor" and mask.bank is None for mask, _ in masks_of(root))

@@ -32,12 +32,12 @@ def unpack(data: Any) -> torch.Tensor:
         raise ValueError(f"a stored tensor cannot be read: {error}; accepted: shape and float32_zlib_base64, as they were saved.") from error
 
 
-def write_whole(path: str | os.PathLike[str], text: str) -> None:
-    """Write a text file so that nothing half-written is ever seen under its name."""
+def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
+    """Write a file so that nothing half-written is ever seen under its name."""
     path = Path(path)
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        draft.write_text(text, encoding="utf-8")
+        draft.write_bytes(content.encode() if isinstance(content, str) else content)
         draft.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):

@@ -21,6 +21,14 @@ SAMPLE, BEGIN, END, FIRST_TILE, TILE_Y, TILE_X, TILES_WIDE, STROKE, STAGE, SOURC
 CHANGES, READS = 11, 15
 ITEM = 20  # a multiple of 16 bytes: the items of every launch are aligned alike
 
+# What becomes of the weights of masks, which lie on a stack: each mask's fold is a sequence of these, the first in the lowest bits.
+PRODUCT, UNION, INTERSECTION, DIFFERENCE, INVERT = range(1, 6)
+FOLD_BITS, FOLD_MASK = 3, 7
+
+# One mask: its family, where its numbers begin, its fold, and how many operations that has.
+FAMILY, NUMBERS, FOLD, OPERATIONS = range(4)
+REGION = 4
+
 # The same numbers for device code, which sees no plain globals.
 N_INSTRUCTION, N_ITEM = tl.constexpr(INSTRUCTION), tl.constexpr(ITEM)
 IS_EMPTY, IS_SAVE, IS_BLEND = tl.constexpr(EMPTY), tl.constexpr(SAVE), tl.constexpr(BLEND)
@@ -31,3 +39,6 @@ OF_BEGIN, OF_END, OF_FIRST_TILE = tl.constexpr(BEGIN), tl.constexpr(END), tl.con
 OF_TILE_Y, OF_TILE_X, OF_TILES_WIDE = tl.constexpr(TILE_Y), tl.constexpr(TILE_X), tl.constexpr(TILES_WIDE)
 OF_CHANGES, OF_READS = tl.constexpr(CHANGES), tl.constexpr(READS)
 OF_STROKE, OF_STAGE, OF_SOURCE, OF_TARGET = tl.constexpr(STROKE), tl.constexpr(STAGE), tl.constexpr(SOURCE), tl.constexpr(TARGET)
+N_REGION, OF_NUMBERS, OF_FOLD, OF_OPERATIONS = tl.constexpr(REGION), tl.constexpr(NUMBERS), tl.constexpr(FOLD), tl.constexpr(OPERATIONS)
+IS_UNION, IS_INTERSECTION, IS_DIFFERENCE, IS_INVERT = (tl.constexpr(o) for o in (UNION, INTERSECTION, DIFFERENCE, INVERT))
+AN_OPERATION, TO_NEXT = tl.constexpr(FOLD_MASK), tl.constexpr(FOLD_BITS)

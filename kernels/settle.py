@@ -8,16 +8,25 @@ from __future__ import annotations
 from .fetch import at_the_door, fetch_column, narrow, settle_value, widen
 from .lang import jit, tl
 from .plan import (
+    AN_OPERATION,
     IS_BLEND,
+    IS_DIFFERENCE,
     IS_EMPTY,
+    IS_INTERSECTION,
+    IS_INVERT,
     IS_SAVE,
+    IS_UNION,
     N_INSTRUCTION,
+    N_REGION,
     OF_BEGIN,
     OF_CHANGES,
     OF_COUNT,
     OF_DEPTH,
     OF_END,
+    OF_FOLD,
     OF_MASKS,
+    OF_NUMBERS,
+    OF_OPERATIONS,
     OF_READS,
     OF_SLOT,
     OF_SOURCE,
@@ -25,6 +34,7 @@ from .plan import (
     OF_THETA,
     OF_WORDS,
     OF_Y0,
+    TO_NEXT,
 )
 from .reach import buffer_at, draws_of, scalars8, store3, tile_of
 
@@ -47,17 +57,54 @@ def numbers16(floats, at):
 
 
 @jit
-def weight_of(regions, begin, count, floats, maps, y, x, MASKS):
-    """The product of `count` masks; 1 where there is none."""
+def times_weight(total, region, floats, maps, y, x, MASKS):
+    """`total` times the weight of one mask."""
+    family = tl.load(region)
+    at = tl.load(region + OF_NUMBERS)
+    numbers = numbers16(floats, at)
+    for f in tl.static_range(len(MASKS)):
+        if family == f:
+            total = total * MASKS[f](y, x, numbers, floats + at, maps)
+    return total
+
+
+@jit
+def combine(under, top, operation):
+    """Two weights by an operation."""
+    out = under * top
+    if operation == IS_UNION:
+        out = tl.maximum(under, top)
+    if operation == IS_INTERSECTION:
+        out = tl.minimum(under, top)
+    if operation == IS_DIFFERENCE:
+        out = tl.minimum(under, 1.0 - top)
+    return out
+
+
+@jit
+def weight_of(regions, begin, count, floats, maps, y, x, MASKS, FOLDS: tl.constexpr):
+    """What `count` masks come to: their product, or what their folds say; 1 where there is none."""
     yc, xc = y.to(tl.float32) + 0.5, x.to(tl.float32) + 0.5
     total = yc * 0.0 + xc * 0.0 + 1.0
-    for j in range(begin, begin + count):
-        family = tl.load(regions + 2 * j)
-        at = tl.load(regions + 2 * j + 1)
-        numbers = numbers16(floats, at)
-        for f in tl.static_range(len(MASKS)):
-            if family == f:
-                total = total * MASKS[f](yc, xc, numbers, floats + at, maps)
+    if FOLDS:
+        # A stack, uppermost first. What lies below the lowest is never read; it differs, so that no two of them enter the loop alike.
+        one, under, third, fourth = total, total + 1.0, total + 2.0, total + 3.0
+        for j in range(begin, begin + count):
+            region = regions + N_REGION * j
+            fourth, third, under = third, under, total
+            total = times_weight(one, region, floats, maps, yc, xc, MASKS)
+            fold = tl.load(region + OF_FOLD)
+            for _ in range(0, tl.load(region + OF_OPERATIONS)):
+                operation = fold & AN_OPERATION
+                fold = fold >> TO_NEXT
+                if operation == IS_INVERT:
+                    total = 1.0 - total
+                else:
+                    total = combine(under, total, operation)
+                    under, third = third, fourth
+    else:
+        for j in range(begin, begin + count):
+            total = times_weight(total, regions + N_REGION * j, floats, maps, yc, xc, MASKS)
     return total
 
 
@@ -107,7 +154,7 @@ def settle(
     floats,  # the arena as float32
     ids,  # id halves
     instructions,
-    regions,  # (family, offset of its numbers) per mask
+    regions,  # per mask its family, the offset of its numbers, its fold
     items,
     item_of,
     positions,  # instructions per sample
@@ -121,6 +168,7 @@ def settle(
     DOOR: tl.constexpr,  # the first launch: reads the source, not the canvas
     UNIT: tl.constexpr,  # neighbours in a row of source and out are neighbours in memory
     WHOLE: tl.constexpr,  # the frame is as wide as whole tiles, and all rows are aligned
+    FOLDS: tl.constexpr,  # masks may be combined by more than products
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
     POINT,  # tuples of device functions; never annotate them constexpr, or stale binaries are served
@@ -176,7 +224,7 @@ def settle(
                 if count == 0:
                     r, g, b = settle_value(r1, FIXED), settle_value(g1, FIXED), settle_value(b1, FIXED)
                 else:
-                    m = weight_of(regions, first, count, floats, (maps, height, width), y, x, MASKS)
+                    m = weight_of(regions, first, count, floats, (maps, height, width), y, x, MASKS, FOLDS)
                     r, g, b = mix(r, r1, m, FIXED), mix(g, g1, m, FIXED), mix(b, b1, m, FIXED)
     if reads:
         store3(canvas + base, at, plane, r, g, b, inside)

@@ -5,6 +5,7 @@ Run as a script, since a process that interprets Triton cannot compile it:
     python tests/build.py sm_90 jpeg,gaussian_noise uint8     these ops in one pipeline, with all masks; one line of JSON per kernel
     python tests/build.py sm_90 group:blur uint8              each op of a group by itself
     python tests/build.py sm_90 bank:arniqa uint8             all ops of a bank in one pipeline
+    python tests/build.py sm_90 combined:jpeg uint8           these ops under masks made of masks
 """
 
 import json
@@ -62,7 +63,7 @@ def build(kernel, warps, target, dtype, constants, tuples, registers=None):
     return dict(kernel=kernel.__name__, target=target, dtype=dtype, registers=registers, spills=spills, shared=built.metadata.shared)
 
 
-def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "blob", "from_tensor")):
+def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "blob", "from_tensor"), folds=False):
     """Both kernels for one set of ops."""
     from degrade.backends.engine import SETTLE_REGISTERS, settle_warps
     from degrade.kernels.fetch import TILE_COLUMNS, TILE_ROWS
@@ -83,7 +84,7 @@ def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "
             settle_warps(() if door else strokes),
             target,
             dtype,
-            {**common, "ROUNDS": dtype in ("float16", "bfloat16"), "DOOR": door, "UNIT": True, "WHOLE": True},
+            {**common, "ROUNDS": dtype in ("float16", "bfloat16"), "DOOR": door, "UNIT": True, "WHOLE": True, "FOLDS": folds},
             {**tuples, "SETTLE": () if door else tuple(dict.fromkeys(op.settle for op in strokes))},  # the first launch finishes no stroke
             SETTLE_REGISTERS,
         )
@@ -103,6 +104,8 @@ if __name__ == "__main__":
     target, wanted, dtype = sys.argv[1:]
     if wanted.startswith("bank:"):  # as a pipeline of this bank needs them, which has no masks
         lines = report(target, sorted(getattr(degrade.banks, wanted.removeprefix("bank:"))().ops), dtype, ())
+    elif wanted.startswith("combined:"):
+        lines = report(target, wanted.removeprefix("combined:").split(","), dtype, folds=True)
     elif wanted.startswith("group:"):  # each op of a group by itself
         lines = [
             line

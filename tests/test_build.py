@@ -49,9 +49,15 @@ def test_each_op_builds(group, target, dtype, record_property):
 
 @pytest.mark.build
 @pytest.mark.parametrize("dtype", ["uint8", *(pytest.param(d, marks=pytest.mark.heavy) for d in DTYPES[1:])])
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", ["sm_90", "gfx942", *(pytest.param(t, marks=pytest.mark.heavy) for t in TARGETS if t not in ("sm_90", "gfx942"))])
 def test_a_bank_builds_and_spills_little(target, dtype, record_property):
     check([json.loads(line) for line in script("build.py", target, "bank:arniqa", dtype)], record_property)
+
+
+@pytest.mark.build
+@pytest.mark.parametrize("target", ["sm_90", "gfx942"])
+def test_masks_made_of_masks_build(target, record_property):
+    check([json.loads(line) for line in script("build.py", target, "combined:mean_shift,gaussian_blur", "uint8")], record_property)
 
 
 @pytest.mark.build

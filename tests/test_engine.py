@@ -10,6 +10,7 @@ from PIL import Image
 import degrade
 from degrade import Compose, Local, OneOf, Pipeline, SomeOf, masks
 from degrade.backends.native import interpreted
+from degrade.kernels.fetch import SLACK
 from degrade.ops import REGISTRY
 
 DEVICE_OPS = {name: op for name, op in REGISTRY.items() if op.kind != "codec"}  # those that run on both backends
@@ -218,18 +219,18 @@ def test_untouched_outside_the_mask_and_exact_inside(backend, dtype, device):
 
 @pytest.mark.device
 @pytest.mark.skipif(INTERPRETED, reason="the interpreter sees small images")
-@pytest.mark.parametrize("dtype", [torch.float16, torch.float32], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, pytest.param(torch.float16, marks=pytest.mark.heavy)], ids=str)
 @pytest.mark.parametrize("name", DEVICE_OPS)
 def test_what_no_image_holds_crashes_nothing(name, dtype, device):
     """Values are read in the first batch alone; what comes later must not become an index beyond a table."""
-    pipe = Pipeline(DEVICE_OPS[name](), seed=1, backend="triton", check="never")
+    program = softly_or_fully(DEVICE_OPS[name], 1).sample(range(4), (20, 33))
     for value in (float("nan"), float("inf"), -float("inf"), 300.0, -300.0):
-        x = photo(2, 20, 33, dtype).to(device)
+        x = photo(4, 20, 33, dtype).to(device)
         x[:, :, ::3] = value
-        y = pipe(x, ids=[1, 2]).float()
+        y = degrade.apply(program, x, backend="triton", check="never").float()
         came = x.float()
         same = (y == came) | (y.isnan() & came.isnan())  # as it came, where the op changes nothing in 16 bits
-        assert ((y >= 0.0) & (y <= 1.0) | same).all(), value
+        assert ((y >= -SLACK) & (y <= 1.0 + SLACK) | same).all(), value
 
 
 @pytest.mark.device

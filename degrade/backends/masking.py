@@ -6,7 +6,9 @@ import numpy as np
 import torch
 
 from degrade.distributions import Array
+from degrade.kernels import plan as layout
 from degrade.masks import find
+from degrade.masks.combine import operations
 from degrade.program import CALL_MASK, Program
 
 
@@ -55,22 +57,43 @@ class Masks:
         return out
 
     def product(self, rows: Array, regions: Array) -> torch.Tensor:
-        """Weights (n, h, w): the product of the regions marked in `regions` (n, r), in the order of the recipe."""
+        """Weights (n, h, w): what the regions marked in `regions` (n, r) come to, in the order of the recipe."""
         total = torch.ones((len(rows), *self.program.size), dtype=torch.float32, device=self.device)
+        held: list[torch.Tensor] = []  # of the mask at hand, whose parts are used by the same samples
         for region in np.flatnonzero(regions.any(0)).tolist():
             inside = np.flatnonzero(regions[:, region])
             at = torch.from_numpy(inside).to(self.device)
-            total[at] = total[at] * self.region(region, rows[inside])
+            held.append(self.region(region, rows[inside]))
+            for operation in operations(int(self.program.fold[region])):
+                if operation == layout.INVERT:
+                    held.append(1.0 - held.pop())
+                elif len(held) > 1:
+                    top = held.pop()
+                    held.append(combine(held.pop(), top, operation))
+                else:
+                    total[at] = combine(total[at], held.pop(), operation)
         return total
 
 
-def slot_weights(program: Program, mask: torch.Tensor | None = None) -> torch.Tensor:
-    """The effective weight of every slot, (b, s, h, w) float32 on the CPU: all masks around it; 0 where it is empty."""
-    masks = Masks(program, mask, torch.device("cpu"))
-    out = torch.zeros((len(program), program.slots, *program.size), dtype=torch.float32, device="cpu")
+def combine(under: torch.Tensor, top: torch.Tensor, operation: int) -> torch.Tensor:
+    """Two weights by an operation of a fold."""
+    if operation == layout.UNION:
+        return torch.maximum(under, top)
+    if operation == layout.INTERSECTION:
+        return torch.minimum(under, top)
+    if operation == layout.DIFFERENCE:
+        return torch.minimum(under, 1.0 - top)
+    return under * top
+
+
+def slot_weights(program: Program, mask: torch.Tensor | None = None, device: torch.device | None = None) -> torch.Tensor:
+    """The effective weight of every slot, (b, s, h, w) float32, on the CPU if no device is given: all masks around it; 0 where it is empty."""
+    device = device or torch.device("cpu")
+    masks = Masks(program, mask, device)
+    out = torch.zeros((len(program), program.slots, *program.size), dtype=torch.float32, device=device)
     for slot in range(program.slots):
         rows = np.flatnonzero(program.code[:, slot] >= 0)
         if len(rows):
             around = (program.family[rows] >= 0) & (program.first[rows] <= slot) & (program.last[rows] >= slot)
-            out[torch.from_numpy(rows), slot] = masks.product(rows, around)
+            out[torch.from_numpy(rows).to(device), slot] = masks.product(rows, around)
     return out

@@ -22,6 +22,7 @@ import numpy as np
 
 from degrade.distributions import Array
 from degrade.kernels import plan as layout
+from degrade.masks.combine import combines
 from degrade.ops import find
 from degrade.program import Program
 
@@ -43,6 +44,7 @@ class Plan:
 
     vocabulary: Vocabulary
     families: tuple[str, ...]
+    folds: bool  # whether masks are combined by more than products
     arena: Array  # int32; floats are stored as their bits
     sections: dict[str, int]  # offset of ids, instructions, regions in the arena
     launches: tuple[Launch, ...]
@@ -65,7 +67,9 @@ def make_plan(program: Program, numbers: Array) -> Plan:
     table.reshape(-1, layout.INSTRUCTION)[laid.place, layout.TABLE] = steps.tables(arena)
     sections["instructions"] = arena.add(table)
     depth, words = 0 if regions is None else regions.depth, int(steps.words.sum())
-    return Plan(steps.vocabulary, program.families, arena.join(), sections, laid.launches, table.shape[1], depth, words, laid.buffers)
+    return Plan(
+        steps.vocabulary, program.families, combines(program.fold), arena.join(), sections, laid.launches, table.shape[1], depth, words, laid.buffers
+    )
 
 
 class Layout:

@@ -35,6 +35,11 @@ def intersect(a: Array, b: Array) -> Array:
     return _closed(np.minimum(a, b))
 
 
+def cover(a: Array, b: Array) -> Array:
+    """The smallest around two; around one, where the other is empty."""
+    return np.where(real(b), np.where(real(a), np.maximum(a, b), b), a)
+
+
 def shared(rects: Array) -> Array:
     """What all along the second axis share."""
     return _closed(np.minimum.reduce(rects, axis=1))

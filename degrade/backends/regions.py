@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from degrade.distributions import Array
+from degrade.kernels import plan as layout
 from degrade.masks import find as find_mask
+from degrade.masks.combine import combines, mask_numbers, operations
 from degrade.program import Program, groups
 
 from .arena import Arena
-from .rectangles import dilate, intersect, outwards, shared
+from .rectangles import cover, dilate, intersect, outwards, repeated, shared
 from .steps import Steps
 
 
@@ -38,25 +40,53 @@ class Regions:
         first = np.arange(b)[:, None] * (r + 1)
         place = (first + np.where(self.leader < 0, r, self.leader)).reshape(-1)
         order = place.argsort(kind="stable")
-        pairs = np.empty((b * r, 2), dtype=np.int32)
-        pairs[:, 0], pairs[:, 1] = self.program.family.reshape(-1)[order], arena.add(numbers) + order * numbers.shape[2]
-        self.table = arena.add(pairs)
+        fold = self.program.fold.tolist()
+        region = order % r
+        table = np.empty((b * r, layout.REGION), dtype=np.int32)
+        table[:, layout.FAMILY], table[:, layout.NUMBERS] = self.program.family.reshape(-1)[order], arena.add(numbers) + order * numbers.shape[2]
+        table[:, layout.FOLD], table[:, layout.OPERATIONS] = (np.array(v)[region] for v in (fold, [len(operations(f)) for f in fold]))
+        self.table = arena.add(table)
         count = np.bincount(place, minlength=b * (r + 1)).reshape(b, r + 1)
         self.begin, self.count = count.cumsum().reshape(count.shape) - count, count  # of the masks of each leader
 
     def _supports(self, numbers: Array) -> Array:
-        """Where each mask is not 0. A leader's is the intersection of all that multiply with it."""
+        """Where each mask is not 0. A leader's is that of all that are blended with it."""
         program, leader = self.program, self.leader
         support = self.steps.frame.repeat(leader.size).reshape(4, *leader.shape[::-1])
         rows, regions = (program.family >= 0).nonzero()
         for family, own in groups(program.family[rows, regions]):
             row, region = rows[own], regions[own]
             support[:, region, row] = outwards(find_mask(program.families[family]).support(numbers[row, region], *program.size))
+        if combines(program.fold):
+            return self._combined(support)
         for inner in (program.parent >= 0).nonzero()[0][::-1].tolist():
             outer = program.parent[inner]
             joined = (leader[:, inner] == leader[:, outer]) & (leader[:, inner] >= 0)
             np.copyto(support[:, outer], intersect(support[:, outer], support[:, inner]), where=joined)
         return support
+
+    def _combined(self, support: Array) -> Array:
+        """The same where masks are combined: what their folds do to weights is done to supports."""
+        out, number = support.copy(), mask_numbers(self.program.fold.tolist())
+        for own in (np.flatnonzero(np.equal(number, n)) for n in range(number[-1] + 1)):
+            held: list[Array] = []
+            for region in own.tolist():
+                held.append(support[:, region])
+                for operation in operations(int(self.program.fold[region])):
+                    if operation == layout.INVERT:
+                        held[-1] = repeated(self.steps.frame, held[-1].shape[1])
+                    elif len(held) > 1:
+                        top, under = held.pop(), held.pop()
+                        held.append(
+                            under if operation == layout.DIFFERENCE else cover(under, top) if operation == layout.UNION else intersect(under, top)
+                        )
+            mask = held.pop()  # what the last product leaves on the stack
+            rows = self.leader[:, own[0]]
+            for leader in np.unique(rows[rows >= 0]).tolist():
+                here = rows == leader
+                first = own[0] == leader
+                out[:, leader, here] = mask[:, here] if first else intersect(out[:, leader, here], mask[:, here])
+        return out
 
     def _levels(self, chain: Array) -> Array:
         """How many chains lie around each chain: (b, r)."""

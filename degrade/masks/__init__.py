@@ -1,4 +1,4 @@
-"""Mask families: each module of this folder is one. Their classes are attributes here, and in `FAMILIES` by name."""
+"""Mask families: each module of this folder is one. Their classes are attributes here, and in `FAMILIES` by name. `combine` makes masks of masks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from degrade.errors import unknown
 
 from .base import Mask
+from .combine import COMBINATIONS, Combined
 
 FAMILIES: dict[str, type[Mask]] = {}
 
@@ -20,7 +21,9 @@ for _module in sorted(m.name for m in pkgutil.iter_modules(__path__)):
             FAMILIES[_found.name] = _found
             globals()[_found.__name__] = _found
 
-__all__ = ["FAMILIES", "Mask", *(_family.__name__ for _family in FAMILIES.values())]
+globals().update(COMBINATIONS)
+
+__all__ = ["FAMILIES", "Mask", *(_family.__name__ for _family in FAMILIES.values()), *COMBINATIONS]
 
 
 def find(name: str) -> type[Mask]:
@@ -33,6 +36,23 @@ def find(name: str) -> type[Mask]:
     if found is None:
         raise ValueError(unknown("mask", name, FAMILIES))
     return found
+
+
+def from_dict(kind: str, arguments: dict[str, Any]) -> Mask | Combined:
+    """A mask of this kind, a family or a combination, from the arguments its `to_dict` gave.
+
+    Raises:
+        ValueError, TypeError: an unknown name or argument.
+    """
+    if kind not in COMBINATIONS:
+        return find(kind)(**arguments)
+    for key in arguments:
+        if key != "masks":
+            raise ValueError(unknown(f"{kind} key", key, ("masks",)))
+    entries = arguments.get("masks")
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) and len(entry) == 1 for entry in entries):
+        raise ValueError(f"{kind} masks={entries!r} is not understood; accepted: a list of masks, each one name with its arguments.")
+    return COMBINATIONS[kind](*(from_dict(name, given or {}) for entry in entries for name, given in entry.items()))
 
 
 def __getattr__(name: str) -> Any:
