@@ -8,7 +8,6 @@ Pillow draws, and is imported when something is drawn. Its own font is used, so 
 
 from __future__ import annotations
 
-import colorsys
 import contextlib
 import io
 import os
@@ -21,27 +20,33 @@ import numpy as np
 import torch
 
 from .labels import Labels
+from .masks.combine import expression
 from .ops import find
-
-Colour = tuple[int, int, int]
-Picture = torch.Tensor | np.ndarray[Any, Any]
+from .pictures import (
+    CHIP,
+    SMALLEST_CELL,
+    Colour,
+    Picture,
+    Views,
+    coverage,
+    enlargement,
+    palette,
+    picture,
+    ramp,
+    unit,
+    where_and_what,
+)
 
 PAPER: Colour = (255, 255, 255)
 INK: Colour = (24, 28, 36)
 QUIET: Colour = (106, 114, 128)  # secondary text
 LINE: Colour = (228, 231, 236)
 
-# Distinct on white and over grey photographs, also to most colour-blind eyes when neighbours are compared.
-COLOURS: tuple[Colour, ...] = (
-    (37, 99, 235), (234, 88, 12), (22, 163, 74), (219, 39, 119), (124, 58, 237), (202, 138, 4),
-    (8, 145, 178), (220, 38, 38), (101, 163, 13), (147, 51, 234), (13, 148, 136), (180, 83, 9),
-)  # fmt: skip
-
-FAINTEST = 0.25  # a mild degradation still shows on the map
-SMALLEST_CELL = 192  # smaller pictures are enlarged by a whole factor
-
 # What Pillow's font lacks.
-SPELLED = str.maketrans({"√": "sqrt", "×": "x", "–": "-", "—": "-", "−": "-", "σ": "sigma", "²": "2", "≤": "<=", "µ": "u"})
+SPELLED = str.maketrans({
+    "√": "sqrt", "×": "x", "–": "-", "—": "-", "−": "-", "σ": "sigma", "²": "2", "≤": "<=", "µ": "u", "∪": "or", "∩": "and", "¬": "not ",
+    "\\": "without",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,52 +60,14 @@ class Note:
     colour: Colour | None = None
 
 
+@dataclass(frozen=True)
+class Scale:
+    """A column's caption with the colours of `ramp` beside it, from 0 to 1."""
+
+    caption: str
+
+
 Cell = Picture | Sequence[Note]
-
-
-# ---- pictures --------------------------------------------------------------------------------------------------------
-
-
-def picture(x: Picture) -> np.ndarray[Any, Any]:
-    """An image as h w 3 uint8. Takes uint8 3 h w, a mask h w of floats in 0…1, or an array h w 3 uint8 as it is."""
-    if isinstance(x, np.ndarray) and x.ndim == 3:
-        return x
-    values = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x
-    if values.ndim == 3:
-        return np.ascontiguousarray(values.transpose(1, 2, 0))
-    grey = np.floor(values * 255.0 + 0.5).astype(np.uint8)
-    return np.repeat(grey[:, :, None], 3, axis=2)
-
-
-def where_and_what(original: Picture, weights: torch.Tensor, severity: torch.Tensor, colours: Sequence[Colour]) -> np.ndarray[Any, Any]:
-    """A map of what happens where: every slot's colour over the dimmed grey original.
-
-    Args:
-        original: 3 h w uint8.
-        weights: (s, h, w), the mask each slot was applied with.
-        severity: (s,) in 0…1; colours are as opaque as weight × severity, at least a quarter of the weight.
-        colours: one per slot.
-    """
-    grey = picture(original).astype(np.float32) @ np.asarray([0.299, 0.587, 0.114], dtype=np.float32)
-    out = np.repeat((70.0 + 0.45 * grey)[:, :, None], 3, axis=2)
-    for weight, strength, colour in zip(weights.cpu().numpy(), severity.tolist(), colours):
-        alpha = weight[:, :, None] * max(strength, FAINTEST)
-        out += alpha * (np.asarray(colour, dtype=np.float32) - out)
-    return np.floor(out + 0.5).astype(np.uint8)
-
-
-def coverage(weights: torch.Tensor) -> torch.Tensor:
-    """Masks (s, h, w) as one (h, w): 1 − Π(1 − m), what none of them leaves alone."""
-    return 1.0 - torch.prod(1.0 - weights, 0)
-
-
-def palette(names: Sequence[str]) -> dict[str, Colour]:
-    """A colour for each name, by its place: twelve chosen ones, then further hues a golden angle apart."""
-    made = []
-    for i in range(max(0, len(names) - len(COLOURS))):
-        r, g, b = colorsys.hls_to_rgb((0.07 + i * 0.6180339887) % 1.0, (0.36, 0.5, 0.62)[i % 3], 0.62)
-        made.append((round(255 * r), round(255 * g), round(255 * b)))
-    return dict(zip(names, (*COLOURS, *made)))
 
 
 # ---- the sheet of a batch --------------------------------------------------------------------------------------------
@@ -129,33 +96,81 @@ def degradations(originals: torch.Tensor, results: torch.Tensor, labels: Labels,
                 coverage(confined if len(confined) else weights),
                 results[i],
                 where_and_what(originals[i], weights, labels.severity[i, slots], own),
-                _notes(labels, i, slots, own),
+                notes(labels, i, slots, own),
             ]
         )
     columns = ("original", "mask", "degraded", "where and what", "what was done, in order")
     return contact_sheet(rows, title=title, subtitle=subtitle, columns=columns, legend=colours, widest=originals.shape[-1])
 
 
-def _notes(labels: Labels, sample: int, slots: Sequence[int], colours: Sequence[Colour]) -> list[Note]:
-    program, notes = labels.program, []
+# ---- the sheet of one image ------------------------------------------------------------------------------------------
+
+
+def degradation(views: Views, title: str = "", subtitle: str = "") -> np.ndarray[Any, Any]:
+    """Original, result, the result with the outline of every mask, the severity everywhere, and what was done in words.
+
+    Args:
+        views: of one sample, from `pictures.views`.
+        title, subtitle: head of the sheet.
+    """
+    words = notes(views.labels, 0, views.slots, views.colours, strength=True)
+    row: list[Cell] = [views.original, views.result, _numbered(views), ramp(views.severity), words]
+    columns = ("original", "degraded", "where", Scale("severity"), "what was done, in order")
+    return contact_sheet([row], title=title, subtitle=subtitle, columns=columns)
+
+
+def _numbered(views: Views) -> np.ndarray[Any, Any]:
+    """The outlined picture with a chip on each outline."""
+    image_module, _, _ = _pillow()
+    canvas, pen = image_module.fromarray(views.outlined), _Pen(views.outlined.shape[1])
+    pen.draw = pen.new_draw(canvas)
+    side = pen.px(CHIP)
+    for number, ((x, y), colour) in enumerate(zip(views.chips, views.colours), start=1):
+        pen.chip(x - side // 2, y - side // 2, side, colour, str(number))
+    return np.asarray(canvas)
+
+
+# ---- words -----------------------------------------------------------------------------------------------------------
+
+
+def notes(labels: Labels, sample: int, slots: Sequence[int], colours: Sequence[Colour], strength: bool = False) -> list[Note]:
+    """What is done to a sample: one note per slot.
+
+    Args:
+        labels: of a batch.
+        sample: which of the batch.
+        slots: those that are not empty.
+        colours: one per slot.
+        strength: also tell the severity, and the level where one was drawn.
+    """
+    program, told = labels.program, []
     for number, (slot, colour) in enumerate(zip(slots, colours), start=1):
         op = find(labels.types[int(labels.type[sample, slot])])
-        regions = zip(program.family[sample], program.first[sample], program.last[sample])
-        around = [program.families[f].replace("_", " ") for f, first, last in regions if f >= 0 and first <= slot <= last]
+        regions = zip(program.family[sample], program.fold.tolist(), program.first[sample], program.last[sample])
+        around = [(program.families[f].replace("_", " "), fold) for f, fold, first, last in regions if f >= 0 and first <= slot <= last]
         area = float(labels.area[sample, slot])
-        aside = f"{' x '.join(around)}, {100 * area:.0f} % of the frame" if around else "whole frame"
+        aside = f"{expression(around)}, {_percent(area)} of the frame" if around else "whole frame"
         given = op.describe(program.theta[sample, slot])
-        parts = [f"{name.replace('_', ' ')} {_value(value, op.parameters[name].unit)}" for name, value in given.items()]
-        notes.append(Note(op.name.replace("_", " "), aside, tuple(parts), str(number), colour))
-    return notes or [Note("nothing", "this sample is left as it is")]
+        parts = [f"{name.replace('_', ' ')} {_value(value, name, op.parameters[name].unit)}" for name, value in given.items()]
+        if strength:
+            level = float(labels.level[sample, slot])
+            parts += [f"severity {float(labels.severity[sample, slot]):.2f}", *([] if np.isnan(level) else [f"level {level:.3g}"])]
+        told.append(Note(op.name.replace("_", " "), aside, tuple(parts), str(number), colour))
+    return told or [Note("nothing", "this sample is left as it is")]
 
 
-def _value(value: Any, unit: str) -> str:
+def _percent(fraction: float) -> str:
+    """A fraction as a percentage, of which something small is still seen."""
+    return f"{100 * fraction:.0f} %" if fraction >= 0.01 or fraction == 0 else f"{100 * fraction:.1g} %"
+
+
+def _value(value: Any, name: str, unit: str) -> str:
     """A parameter with its unit, as briefly as can be read."""
     number = f"{value:.3g}" if isinstance(value, float) else str(value)
     if unit == "degrees":
         return f"{number}°"
-    return f"{number} {unit}" if unit in ("px", "pixels") or unit.startswith("of ") else number
+    plain = not unit or isinstance(value, str) or unit.startswith("(") or name in unit  # "passes 2", not "passes 2 passes"
+    return number if plain else f"{number} {unit}"
 
 
 # ---- any sheet -------------------------------------------------------------------------------------------------------
@@ -166,7 +181,7 @@ class _Pen:
 
     def __init__(self, cell: int) -> None:
         _, image_draw, image_font = _pillow()
-        self.unit = max(cell, 224) / 256
+        self.unit = unit(cell)
         self.fonts = {size: image_font.load_default(size=round(size * self.unit)) for size in (16, 17, 20, 36)}
         self.new_draw = image_draw.Draw
         self.draw: Any = None
@@ -202,7 +217,7 @@ class _Pen:
 
     def notes(self, x: int, y: int, notes: Sequence[Note], width: int) -> int:
         """Write a text cell; returns its height."""
-        top, side = y, self.px(22)
+        top, side = y, self.px(CHIP)
         for note in notes:
             if note.colour is not None:
                 self.chip(x, y, side, note.colour, note.chip)
@@ -220,6 +235,20 @@ class _Pen:
                 self.text(left, baseline, line, 16, QUIET)
             y = baseline + self.px(13)
         return y - top - self.px(8)
+
+    def scale(self, x: int, y: int, caption: str, width: int) -> None:
+        """A caption at a baseline, and the ramp with its ends at the right."""
+        self.text(x, y, caption, 16, QUIET)
+        right = x + width
+        self.text(right, y, "1", 16, QUIET, anchor="rs")
+        right -= self.width("1", 16) + self.px(6)
+        left = min(x + self.width(caption, 16) + self.px(24) + self.width("0", 16), right)
+        self.text(left, y, "0", 16, QUIET, anchor="rs")
+        left += self.px(6)
+        if self.draw is not None:
+            for at in range(left, right):
+                colour = tuple(ramp(np.asarray((at - left) / max(right - left - 1, 1))).tolist())
+                self.draw.line((at, y - self.px(12), at, y), fill=colour)
 
     def legend(self, x: int, y: int, legend: Mapping[str, Colour], width: int) -> int:
         """Chips with their names, in as many lines as it takes; returns the height."""
@@ -239,7 +268,7 @@ def contact_sheet(
     rows: Sequence[Sequence[Cell]],
     title: str = "",
     subtitle: str = "",
-    columns: Sequence[str] = (),
+    columns: Sequence[str | Scale] = (),
     legend: Mapping[str, Colour] | None = None,
     widest: int | None = None,
     notes_width: int = 400,
@@ -249,7 +278,7 @@ def contact_sheet(
     Args:
         rows: cells, each a picture (see `picture`) or a list of `Note`s; all rows have the same kinds of cells.
         title, subtitle: the head.
-        columns: a caption per column.
+        columns: a caption per column, or a `Scale`.
         legend: names and their colours, under the head.
         widest: width of the pictures in pixels; by default that of the widest one. Small ones are enlarged by a whole factor.
         notes_width: width of a text cell when pictures are 256 pixels wide; it scales with them.
@@ -260,7 +289,7 @@ def contact_sheet(
     image_module, _, _ = _pillow()
     grid: list[list[Any]] = [[picture(c) if isinstance(c, (torch.Tensor, np.ndarray)) else list(c) for c in row] for row in rows]
     native = widest or max((c.shape[1] for row in grid for c in row if isinstance(c, np.ndarray)), default=SMALLEST_CELL)
-    factor = -(-SMALLEST_CELL // native)
+    factor = enlargement(native)
     pen = _Pen(native * factor)
     margin, gap = pen.px(36), pen.px(12)
     widths = [pen.px(notes_width) if isinstance(c, list) else native * factor for c in (grid[0] if grid else [])]
@@ -280,8 +309,11 @@ def contact_sheet(
         if legend:
             y += pen.legend(margin, y, legend, width - 2 * margin) + pen.px(10)
         if columns:
-            for left, name in zip(lefts, columns):
-                pen.text(left, y + pen.px(15), name, 16, QUIET)
+            for left, room, name in zip(lefts, widths, columns):
+                if isinstance(name, Scale):
+                    pen.scale(left, y + pen.px(15), name.caption, room)
+                else:
+                    pen.text(left, y + pen.px(15), name, 16, QUIET)
             y += pen.px(26)
         for number, row in enumerate(grid):
             if number and pen.draw is not None:

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,14 @@ class Program:
         head = f"Program of {len(self)} samples, {self.slots} slots, drawn for {self.size[0]}x{self.size[1]}, stream {STREAM}"
         lines = [f"  id {self.ids[i]}: {self.describe(i)}" for i in range(min(len(self), 8))]
         return "\n".join([head, *lines, *(["  …"] if len(self) > 8 else [])])
+
+    def show(self, x: torch.Tensor, sample: int = 0, mask: torch.Tensor | None = None) -> Any:
+        """One sample as a matplotlib Figure, which a notebook displays: original, result, outlined masks, severity, and the program in words.
+
+        See `degrade.figure.figure` for the arguments and what is raised. No window opens, and pyplot is not imported.
+        """
+        # By name, for drawing lies above programs: only who asks for a figure reaches up there.
+        return import_module("degrade.figure").figure(self, x, sample, mask)
 
     # ---- files -----------------------------------------------------------------------------------------------------------
 

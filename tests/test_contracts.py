@@ -25,7 +25,7 @@ LAYERS = (
     ("pipeline",),
     ("perceptual",),
     ("banks", "data", "functional", "loading"),
-    ("draw", "figure", "pictures", "quantities", "preview"),
+    ("draw", "figure", "pictures"),
     ("cli",),
     ("__init__", "__main__"),
 )

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from . import calibrate, demo, doctor, gallery, list
+from . import calibrate, demo, doctor, gallery, list, show
 
 BAD_INPUT = 2
 
@@ -35,6 +35,7 @@ def _options(version: Annotated[bool, typer.Option("--version", callback=_versio
 
 
 app.command("demo")(demo.run)
+app.command("show")(show.run)
 app.command("list")(list.run)
 app.command("gallery")(gallery.run)
 app.command("calibrate")(calibrate.run)
