@@ -99,7 +99,8 @@ def _areas(program: Program) -> tuple[Array, Array]:
         # The slots of a chain share its masks, which are rendered once.
         masks, which = np.unique(np.column_stack([rows, around[rows, slots]]), axis=0, return_inverse=True)
         mask = torch.zeros(len(program), 1, *program.size) if waiting.any() else None  # not read where the area is known
-        weights = Masks(program, mask, torch.device("cpu")).product(masks[:, 0], masks[:, 1:] > 0)
+        weights, strength = Masks(program, mask, torch.device("cpu")).weights(masks[:, 0], masks[:, 1:] > 0)
+        weights = weights if strength is None else weights * strength
         area[rows, slots] = weights.mean((1, 2), dtype=torch.float64).numpy()[which.reshape(-1)]
     return area, known
 

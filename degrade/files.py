@@ -45,10 +45,12 @@ def node_from_dict(data: Any) -> Node:
             raise ValueError(unknown("recipe key", kind, [*names, *COMBINATORS]))
         return _build(kind, find(kind), arguments)
     if kind == "Local":
-        _only(kind, arguments, ("child", "mask", "p"), ("child", "mask"))
+        _only(kind, arguments, ("child", "mask", "p", "blend"), ("child", "mask"))
         family, numbers = _single(arguments["mask"], "mask")
         mask = _build(family, partial(masks.from_dict, family), {"arguments": numbers})
-        return _build(kind, Local, {"child": node_from_dict(arguments["child"]), "mask": mask, **{k: v for k, v in arguments.items() if k == "p"}})
+        return _build(
+            kind, Local, {"child": node_from_dict(arguments["child"]), "mask": mask, **{k: v for k, v in arguments.items() if k in ("p", "blend")}}
+        )
     if kind == "Relative":
         _only(kind, arguments, ("child", "reference_size", "p"), ("child", "reference_size"))
         return _build(kind, Relative, {k: v for k, v in arguments.items() if k != "child"}, [node_from_dict(arguments["child"])])

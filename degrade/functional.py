@@ -22,16 +22,18 @@ import torch
 from .errors import outside, unknown
 from .inputs import Images, check_ids, check_mask, check_seed, check_values, wants_check
 from .kernels import rng
-from .kernels.plan import PRODUCT
 from .masks.from_tensor import FromTensor
 from .op import MAX_PARAMETERS, Op, Param
 from .ops import REGISTRY, find
 from .pipeline import run_checked
 from .program import CALL_MASK, Program
+from .recipe import BLENDS, check_blend
 
 COMMON = """
     x: b 3 h w or 3 h w, uint8 in 0…255 or float in 0…1.
     mask: b 1 h w in [0, 1], or None for the whole frame.
+    blend: "alpha" mixes the result with x by the mask; "modulate" takes the first parameter from its neutral value, where the mask is 0, to
+        the one given, where it is 1, pixel by pixel, for ops whose `modulates` is true.
     seed, ids: what noise is drawn from; ids default to 0…b−1, so equal calls give equal noise.
     backend: "auto", "torch" or "triton". check: "first" reads values of images on the CPU, "always" on any device, "never" none.
 
@@ -69,12 +71,15 @@ def _values(op: type[Op], name: str, param: Param, given: Any, count: int) -> np
     return values
 
 
-def _call(op: type[Op], x: torch.Tensor, given: dict[str, Any], mask: Any, seed: int, ids: Any, backend: str, check: str) -> torch.Tensor:
+def _call(op: type[Op], x: torch.Tensor, given: dict[str, Any], mask: Any, blend: str, seed: int, ids: Any, backend: str, check: str) -> torch.Tensor:
     images = Images(x)
     batch = images.batch
     count = len(batch)
     read = wants_check(check, batch.device.type == "cpu")
     check_seed(seed)
+    check_blend(blend, op)
+    if blend != "alpha" and mask is None:
+        raise ValueError(f"blend={blend!r} needs mask=, which tells the strength at each pixel.")
     if read:
         check_values(batch)
     theta = np.zeros((count, 1, MAX_PARAMETERS), dtype=np.float32)
@@ -99,7 +104,7 @@ def _call(op: type[Op], x: torch.Tensor, given: dict[str, Any], mask: Any, seed:
         first=zero,
         last=zero,
         parent=np.full(masked, -1, dtype=np.int16),
-        fold=np.full(masked, PRODUCT, dtype=np.int32),
+        fold=np.full(masked, BLENDS[blend], dtype=np.int32),
     )
     return images.back(run_checked(program, batch, None if mask is None else check_mask(mask, batch, read), backend))
 
@@ -112,7 +117,7 @@ def _make(op: type[Op]) -> Callable[..., torch.Tensor]:
         inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=required if i == 0 else q.usual())
         for i, (n, q) in enumerate(op.parameters.items())
     ]
-    common = {"mask": None, "seed": 0, "ids": None, "backend": "auto", "check": "first"}
+    common = {"mask": None, "blend": "alpha", "seed": 0, "ids": None, "backend": "auto", "check": "first"}
     first = inspect.Parameter("x", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     signature = inspect.Signature([first, *own, *(inspect.Parameter(n, kind, default=d) for n, d in common.items())])
 

@@ -20,7 +20,19 @@ from .kernels.lang import jit
 
 MAX_PARAMETERS = 8
 SEVERITY, LEVEL = MAX_PARAMETERS, MAX_PARAMETERS + 1  # columns of what an op drew, after its parameters
-RESERVED = ("p", "severity", "level", "direction", "x", "mask", "seed", "ids", "backend", "check")  # arguments that every op or functional form has
+RESERVED = (
+    "p",
+    "severity",
+    "level",
+    "direction",
+    "x",
+    "mask",
+    "blend",
+    "seed",
+    "ids",
+    "backend",
+    "check",
+)  # arguments that every op or functional form has
 
 Theta = tuple[torch.Tensor, ...]  # one tensor (n, 1, 1, 1) per parameter, float32
 
@@ -170,6 +182,9 @@ class Op:
     kind: ClassVar[str]
     tolerance: ClassVar[float] = 0.0  # largest difference between device and twin on the 0..1 scale
     uniforms: ClassVar[int] = 0  # random numbers per sample that `tables` takes: positions, angles, colours
+    # Whether the first parameter may differ from pixel to pixel: only `point` or `settle` reads it, by arithmetic and no branch, and no
+    # table depends on it. The last of the eight parameters must be free.
+    modulates: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -17,7 +17,7 @@ import torch
 from .distributions import Array
 from .kernels import rng
 from .masks.base import MAX_NUMBERS
-from .masks.combine import expression, mask_numbers
+from .masks.combine import expression, mask_numbers, modulates
 from .op import MAX_PARAMETERS, Op
 from .ops import find
 from .storing import pack, unpack, write_whole
@@ -113,7 +113,8 @@ class Program:
             )
             around = (self.family[sample] >= 0) & (self.first[sample] <= slot) & (slot <= self.last[sample])
             masks = [(self.families[self.family[sample, r]], int(self.fold[r])) for r in np.flatnonzero(around).tolist()]
-            parts.append(f"{name}({given})" + (f" in {expression(masks)}" if masks else ""))
+            how = "by" if modulates(self.fold[around]) else "in"
+            parts.append(f"{name}({given})" + (f" {how} {expression(masks)}" if masks else ""))
         return ", then ".join(parts) or "nothing"
 
     def __repr__(self) -> str:

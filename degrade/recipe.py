@@ -17,12 +17,15 @@ import torch
 from .distributions import Array, Choice, Constant, Uniform, parse
 from .errors import unknown
 from .kernels import rng
+from .kernels.plan import MODULATE, PRODUCT
 from .masks.base import Mask
 from .masks.combine import Combined, Leaf, leaves
 from .op import LEVEL, MAX_PARAMETERS, SEVERITY, Op, probability
 from .program import CALL_MASK, columns_of, groups, uniforms_of
 
 Node = Union[Op, "Combinator"]
+
+BLENDS = {"alpha": PRODUCT, "modulate": MODULATE}  # what becomes of the weight of a Local's mask
 
 
 class Combinator:
@@ -202,16 +205,25 @@ class Local(Combinator):
         child: an op or combinator.
         mask: a mask family, e.g. `masks.Blob(area=(0.05, 0.4))`, or several combined, e.g. `masks.Difference(masks.Ellipse(), masks.Stripes())`.
         p: probability that the child is applied.
+        blend: "alpha" mixes the result with the image by the mask. "modulate" makes the mask the strength of an op: its first parameter goes
+            from the neutral value, where the mask is 0, to the drawn one, where it is 1; pixels of weight 0 are copied. The child is then
+            one op, or OneOf several, each of a kind whose parameter may differ from pixel to pixel (`op.modulates`).
+
+    Raises:
+        TypeError, ValueError: a mask that is none, an unknown blend, or a child that cannot be modulated, naming it.
     """
 
-    def __init__(self, child: Node, mask: Mask | Combined, p: float = 1.0) -> None:
+    def __init__(self, child: Node, mask: Mask | Combined, p: float = 1.0, blend: str = "alpha") -> None:
         super().__init__((child,), p)
+        for node in walk(child):
+            check_blend(blend, type(node))
+        self.blend = blend
         if not isinstance(mask, (Mask, Combined)):
             raise TypeError(
                 f"mask is a {type(mask).__name__}, not a mask family; accepted: a mask family such as masks.Ellipse(area=0.2), or masks.FromTensor(tensor)."
             )
         self.mask = mask
-        self.leaves = leaves(mask)
+        self.leaves = leaves(mask, BLENDS[blend])
 
     decides = False
 
@@ -235,8 +247,11 @@ class Local(Combinator):
         ((child, uniform, inside),) = self.placed
         fill(child, sheet, rows, slots, at + uniform, region + inside)
 
+    def options(self) -> dict[str, Any]:
+        return {**super().options(), **({} if self.blend == "alpha" else {"blend": self.blend})}
+
     def __repr__(self) -> str:
-        return f"Local({self.children[0]!r}, mask={self.mask!r}{f', p={self.p}' if self.p != 1 else ''})"
+        return f"Local({', '.join([repr(self.children[0]), f'mask={self.mask!r}', *(f'{k}={v!r}' for k, v in self.options().items())])})"
 
 
 class Relative(Combinator):
@@ -267,6 +282,18 @@ class Relative(Combinator):
 
     def options(self) -> dict[str, Any]:
         return {"reference_size": self.reference_size, **super().options()}
+
+
+def check_blend(blend: str, kind: type[Node]) -> None:
+    """Refuse a blend that is unknown or that ops or combinators of this kind do not have."""
+    if blend not in BLENDS:
+        raise ValueError(unknown("blend", blend, BLENDS))
+    if blend == "alpha" or issubclass(kind, (OneOf, Relative)) or (issubclass(kind, Op) and kind.modulates):
+        return
+    why = (
+        "accepted: one op, or OneOf several" if issubclass(kind, Combinator) else "its parameter cannot differ from pixel to pixel; use blend='alpha'"
+    )
+    raise ValueError(f"blend={blend!r} of {kind.__name__} is not accepted; {why}.")
 
 
 def slots_of(node: Node) -> int:

@@ -22,7 +22,8 @@ CHANGES, READS = 11, 15
 ITEM = 20  # a multiple of 16 bytes: the items of every launch are aligned alike
 
 # What becomes of the weights of masks, which lie on a stack: each mask's fold is a sequence of these, the first in the lowest bits.
-PRODUCT, UNION, INTERSECTION, DIFFERENCE, INVERT = range(1, 6)
+# MODULATE is a product with the mask's support alone; the weight itself becomes the strength of the op.
+PRODUCT, UNION, INTERSECTION, DIFFERENCE, INVERT, MODULATE = range(1, 7)
 FOLD_BITS, FOLD_MASK = 3, 7
 
 # One mask: its family, where its numbers begin, its fold, and how many operations that has.
@@ -40,5 +41,5 @@ OF_TILE_Y, OF_TILE_X, OF_TILES_WIDE = tl.constexpr(TILE_Y), tl.constexpr(TILE_X)
 OF_CHANGES, OF_READS = tl.constexpr(CHANGES), tl.constexpr(READS)
 OF_STROKE, OF_STAGE, OF_SOURCE, OF_TARGET = tl.constexpr(STROKE), tl.constexpr(STAGE), tl.constexpr(SOURCE), tl.constexpr(TARGET)
 N_REGION, OF_NUMBERS, OF_FOLD, OF_OPERATIONS = tl.constexpr(REGION), tl.constexpr(NUMBERS), tl.constexpr(FOLD), tl.constexpr(OPERATIONS)
-IS_UNION, IS_INTERSECTION, IS_DIFFERENCE, IS_INVERT = (tl.constexpr(o) for o in (UNION, INTERSECTION, DIFFERENCE, INVERT))
+IS_UNION, IS_INTERSECTION, IS_DIFFERENCE, IS_INVERT, IS_MODULATE = (tl.constexpr(o) for o in range(UNION, MODULATE + 1))
 AN_OPERATION, TO_NEXT = tl.constexpr(FOLD_MASK), tl.constexpr(FOLD_BITS)

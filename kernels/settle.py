@@ -14,6 +14,7 @@ from .plan import (
     IS_EMPTY,
     IS_INTERSECTION,
     IS_INVERT,
+    IS_MODULATE,
     IS_SAVE,
     IS_UNION,
     N_INSTRUCTION,
@@ -83,9 +84,10 @@ def combine(under, top, operation):
 
 @jit
 def weight_of(regions, begin, count, floats, maps, y, x, MASKS, FOLDS: tl.constexpr):
-    """What `count` masks come to: their product, or what their folds say; 1 where there is none."""
+    """What `count` masks come to: their product, or what their folds say; 1 where there is none. Beside it the strength of the op."""
     yc, xc = y.to(tl.float32) + 0.5, x.to(tl.float32) + 0.5
     total = yc * 0.0 + xc * 0.0 + 1.0
+    strength = total
     if FOLDS:
         # A stack, uppermost first. What lies below the lowest is never read; it differs, so that no two of them enter the loop alike.
         one, under, third, fourth = total, total + 1.0, total + 2.0, total + 3.0
@@ -100,12 +102,23 @@ def weight_of(regions, begin, count, floats, maps, y, x, MASKS, FOLDS: tl.conste
                 if operation == IS_INVERT:
                     total = 1.0 - total
                 else:
+                    if operation == IS_MODULATE:
+                        strength = strength * total
+                        total = tl.where(total > 0.0, 1.0, 0.0)
                     total = combine(under, total, operation)
                     under, third = third, fourth
     else:
         for j in range(begin, begin + count):
             total = times_weight(total, regions + N_REGION * j, floats, maps, yc, xc, MASKS)
-    return total
+    return total, strength
+
+
+@jit
+def modulated(theta, strength):
+    """Parameters whose first goes from its neutral value, the last of the eight, to its own as the strength goes from 0 to 1."""
+    neutral = theta[7]
+    first = tl.where(strength == 1.0, theta[0], neutral + strength * (theta[0] - neutral))
+    return first, theta[1], theta[2], theta[3], theta[4], theta[5], theta[6], neutral
 
 
 @jit
@@ -169,6 +182,7 @@ def settle(
     UNIT: tl.constexpr,  # neighbours in a row of source and out are neighbours in memory
     WHOLE: tl.constexpr,  # the frame is as wide as whole tiles, and all rows are aligned
     FOLDS: tl.constexpr,  # masks may be combined by more than products
+    MODULATES: tl.constexpr,  # bits of the POINT and SETTLE functions whose strength a mask may be; 0 if no mask is one
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
     POINT,  # tuples of device functions; never annotate them constexpr, or stale binaries are served
@@ -212,19 +226,26 @@ def settle(
                     r, g, b = fetch_column((level, height, width), y, x)
                 table = floats + at_table
                 rng = draws_of(ints, ids, n, slot)
+                if MODULATES:
+                    m, strength = weight_of(regions, first, count, floats, (maps, height, width), y, x, MASKS, True)
                 for i in tl.static_range(len(POINT)):
                     if code == i:
                         theta = scalars8(floats, at_theta)
+                        if (MODULATES >> i) & 1:
+                            theta = modulated(theta, strength)
                         r1, g1, b1 = POINT[i](r, g, b, theta, table, rng, (y << 16) | x)
                 for i in tl.static_range(len(SETTLE)):
                     if code == len(POINT) + i:
                         theta = scalars8(floats, at_theta)
+                        if (MODULATES >> (len(POINT) + i)) & 1:
+                            theta = modulated(theta, strength)
                         before = buffer_at(scratch, which, samples, plane, base)
                         r1, g1, b1 = SETTLE[i]((before, height, width), y, x, r, g, b, theta, table, words + at_words, rng)
                 if count == 0:
                     r, g, b = settle_value(r1, FIXED), settle_value(g1, FIXED), settle_value(b1, FIXED)
                 else:
-                    m = weight_of(regions, first, count, floats, (maps, height, width), y, x, MASKS, FOLDS)
+                    if not MODULATES:
+                        m, _ = weight_of(regions, first, count, floats, (maps, height, width), y, x, MASKS, FOLDS)
                     r, g, b = mix(r, r1, m, FIXED), mix(g, g1, m, FIXED), mix(b, b1, m, FIXED)
     if reads:
         store3(canvas + base, at, plane, r, g, b, inside)

@@ -84,7 +84,7 @@ def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "
             settle_warps(() if door else strokes),
             target,
             dtype,
-            {**common, "ROUNDS": dtype in ("float16", "bfloat16"), "DOOR": door, "UNIT": True, "WHOLE": True, "FOLDS": folds},
+            {**common, "ROUNDS": dtype in ("float16", "bfloat16"), "DOOR": door, "UNIT": True, "WHOLE": True, "FOLDS": folds, "MODULATES": 0},
             {**tuples, "SETTLE": () if door else tuple(dict.fromkeys(op.settle for op in strokes))},  # the first launch finishes no stroke
             SETTLE_REGISTERS,
         )

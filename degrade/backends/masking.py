@@ -56,8 +56,10 @@ class Masks:
             out[torch.from_numpy(here).to(self.device)] = weight
         return out
 
-    def product(self, rows: Array, regions: Array) -> torch.Tensor:
-        """Weights (n, h, w): what the regions marked in `regions` (n, r) come to, in the order of the recipe."""
+    def weights(self, rows: Array, regions: Array) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Weights (n, h, w): what the regions marked in `regions` (n, r) come to, in the order of the recipe; and the strength of the op,
+        if some of them are that of an op."""
+        strength = None
         total = torch.ones((len(rows), *self.program.size), dtype=torch.float32, device=self.device)
         held: list[torch.Tensor] = []  # of the mask at hand, whose parts are used by the same samples
         for region in np.flatnonzero(regions.any(0)).tolist():
@@ -71,8 +73,13 @@ class Masks:
                     top = held.pop()
                     held.append(combine(held.pop(), top, operation))
                 else:
-                    total[at] = combine(total[at], held.pop(), operation)
-        return total
+                    top = held.pop()
+                    if operation == layout.MODULATE:
+                        strength = torch.ones_like(total) if strength is None else strength
+                        strength[at] = strength[at] * top
+                        top = (top > 0.0).to(torch.float32)
+                    total[at] = combine(total[at], top, operation)
+        return total, strength
 
 
 def combine(under: torch.Tensor, top: torch.Tensor, operation: int) -> torch.Tensor:
@@ -87,7 +94,8 @@ def combine(under: torch.Tensor, top: torch.Tensor, operation: int) -> torch.Ten
 
 
 def slot_weights(program: Program, mask: torch.Tensor | None = None, device: torch.device | None = None) -> torch.Tensor:
-    """The effective weight of every slot, (b, s, h, w) float32, on the CPU if no device is given: all masks around it; 0 where it is empty."""
+    """The effective weight of every slot, (b, s, h, w) float32, on the CPU if no device is given: all masks around it, of blend or of
+    strength; 0 where it is empty."""
     device = device or torch.device("cpu")
     masks = Masks(program, mask, device)
     out = torch.zeros((len(program), program.slots, *program.size), dtype=torch.float32, device=device)
@@ -95,5 +103,6 @@ def slot_weights(program: Program, mask: torch.Tensor | None = None, device: tor
         rows = np.flatnonzero(program.code[:, slot] >= 0)
         if len(rows):
             around = (program.family[rows] >= 0) & (program.first[rows] <= slot) & (program.last[rows] >= slot)
-            out[torch.from_numpy(rows).to(device), slot] = masks.product(rows, around)
+            weight, strength = masks.weights(rows, around)
+            out[torch.from_numpy(rows).to(device), slot] = weight if strength is None else weight * strength
     return out

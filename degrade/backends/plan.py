@@ -22,7 +22,7 @@ import numpy as np
 
 from degrade.distributions import Array
 from degrade.kernels import plan as layout
-from degrade.masks.combine import combines
+from degrade.masks.combine import combines, modulates
 from degrade.ops import find
 from degrade.program import Program
 
@@ -45,6 +45,7 @@ class Plan:
     vocabulary: Vocabulary
     families: tuple[str, ...]
     folds: bool  # whether masks are combined by more than products
+    modulates: int  # bits of the branches of settle whose strength a mask may be; 0 if no mask is one
     arena: Array  # int32; floats are stored as their bits
     sections: dict[str, int]  # offset of ids, instructions, regions in the arena
     launches: tuple[Launch, ...]
@@ -58,18 +59,38 @@ def make_plan(program: Program, numbers: Array) -> Plan:
     """Plan a program; `numbers` are its masks' numbers with the rows of given maps filled in."""
     arena = Arena()
     arena.add(np.array([program.key], dtype=np.uint64).astype(WORD).view(np.int32))
-    ids, theta = arena.add(program.ids.astype(WORD).view(np.int32)), arena.add(program.theta)
-    steps = Steps(program, vocabulary_of(tuple(map(find, program.ops))), theta)
+    vocabulary, strength = vocabulary_of(tuple(map(find, program.ops))), modulates(program.fold)
+    ids = arena.add(program.ids.astype(WORD).view(np.int32))
+    theta = arena.add(_with_neutral(program, vocabulary) if strength else program.theta)
+    steps = Steps(program, vocabulary, theta)
     regions = Regions(program, numbers, steps, arena) if program.family.size else None
     laid = _kept(steps, arena) if regions is None else Layout(steps, regions, arena)
     sections = {"ids": ids, "regions": arena.size if regions is None else regions.table}
     table = laid.table.copy() if regions is None else laid.table
     table.reshape(-1, layout.INSTRUCTION)[laid.place, layout.TABLE] = steps.tables(arena)
     sections["instructions"] = arena.add(table)
-    depth, words = 0 if regions is None else regions.depth, int(steps.words.sum())
     return Plan(
-        steps.vocabulary, program.families, combines(program.fold), arena.join(), sections, laid.launches, table.shape[1], depth, words, laid.buffers
+        vocabulary=vocabulary,
+        families=program.families,
+        folds=combines(program.fold),
+        modulates=vocabulary.modulates if strength else 0,
+        arena=arena.join(),
+        sections=sections,
+        launches=laid.launches,
+        positions=table.shape[1],
+        depth=0 if regions is None else regions.depth,
+        words=int(steps.words.sum()),
+        buffers=laid.buffers,
     )
+
+
+def _with_neutral(program: Program, vocabulary: Vocabulary) -> Array:
+    """The parameters, and where a mask may be the strength of an op, the neutral value of its first one in the last place, which is free."""
+    theta = program.theta.copy()
+    for code, op in enumerate(vocabulary.ops):
+        if op.modulates:
+            theta[program.code == code, -1] = next(iter(op.parameters.values())).neutral
+    return theta
 
 
 class Layout:

@@ -133,19 +133,22 @@ class _Run:
             return
         at, every = self.index(rows), len(rows) == len(self.canvas)
         own = self.canvas if every else self.canvas[at]
-        new = self.changed(op, slot, rows, own)
         regions = (self.masks.leaders[rows] >= 0) & (self.program.first[rows] == slot) & (self.program.last[rows] == slot)
-        masked = bool(regions.any())
-        new = blend(own, new.clamp(0.0, 1.0), self.masks.product(rows, regions), self.round) if masked else self.round(new)
+        weight, strength = self.masks.weights(rows, regions) if regions.any() else (None, None)
+        new = self.changed(op, slot, rows, own, strength)
+        new = self.round(new) if weight is None else blend(own, new.clamp(0.0, 1.0), weight, self.round)
         if every:
             self.canvas = new
         else:
             self.canvas[at] = new
 
-    def changed(self, op: type[Op], slot: int, rows: Array, own: torch.Tensor) -> torch.Tensor:
-        """f(x), before clamp and rounding."""
+    def changed(self, op: type[Op], slot: int, rows: Array, own: torch.Tensor, strength: torch.Tensor | None) -> torch.Tensor:
+        """f(x), before clamp and rounding; `strength` (n, h, w) takes the first parameter from its neutral value to its own."""
         theta = self.program.theta[rows, slot]
         values = tuple(torch.from_numpy(theta.T.copy()).to(own.device)[:, :, None, None, None])
+        if strength is not None and op.modulates:
+            neutral, m = next(iter(op.parameters.values())).neutral, strength[:, None]
+            values = (torch.where(m == 1.0, values[0], neutral + m * (values[0] - neutral)), *values[1:])
         if own.device.type == "cpu" and not own.requires_grad and cpu_path(op.name):
             return op.cpu(own, values)  # type: ignore[attr-defined, no-any-return]
         key, ids, size = self.program.key, self.program.ids[rows], self.program.size
@@ -164,7 +167,7 @@ class _Run:
         """Blend a chain against the image before it."""
         if len(rows):
             at = self.index(rows)
-            weight = self.masks.product(rows, self.masks.leaders[rows] == region)
+            weight, _ = self.masks.weights(rows, self.masks.leaders[rows] == region)
             self.canvas[at] = blend(self.kept[region][at], self.canvas[at], weight, self.round)
 
 

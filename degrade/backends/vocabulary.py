@@ -49,6 +49,9 @@ class Vocabulary:
         self.with_schedule, self.with_extents = _with_own(ops, TwoStrokeOp, "schedule", "extents"), _with_own(ops, TwoStrokeOp, "extents")
         self.neutral = np.array([next(iter(op.parameters.values())).neutral for op in ops], dtype=np.float32)
         self.neutral[list(self.with_identity)] = np.nan
+        # The branches of settle, as bits, of ops whose first parameter may differ from pixel to pixel.
+        branches = {facts[op][0] for op in (*self.points, *self.strokes) if op.modulates}
+        self.modulates = sum(1 << branch for branch in branches)
         # What is kept.
         self.rows: dict[tuple[type[Op], tuple[int, int], bytes], Array] = {}  # of tables
         self.layouts: dict[bytes, Any] = {}  # of batches without masks

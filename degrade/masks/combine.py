@@ -113,13 +113,13 @@ class Invert(Combined):
 
 
 COMBINATIONS: dict[str, type[Combined]] = {kind.__name__: kind for kind in (Union, Intersection, Difference, Product, Invert)}
-SYMBOLS = {kind.operation: kind.symbol for kind in COMBINATIONS.values()}
+SYMBOLS = {kind.operation: kind.symbol for kind in COMBINATIONS.values()} | {layout.MODULATE: Product.symbol}
 
 
-def leaves(mask: Mask | Combined) -> tuple[Leaf, ...]:
-    """The families of a mask in the order in which their weights are worked out; the last one's fold ends with the product."""
+def leaves(mask: Mask | Combined, use: int = layout.PRODUCT) -> tuple[Leaf, ...]:
+    """The families of a mask in the order in which their weights are worked out; the last one's fold ends with what the mask is for."""
     *before, (last, fold) = parts(mask)
-    return (*before, Leaf(last, then(fold, layout.PRODUCT)))
+    return (*before, Leaf(last, then(fold, use)))
 
 
 def parts(mask: Mask | Combined) -> tuple[Leaf, ...]:
@@ -152,6 +152,11 @@ def operations(fold: int) -> list[int]:
 def combines(folds: Any) -> bool:
     """Whether some weights do more than multiply."""
     return any(operations(fold) != [layout.PRODUCT] for fold in folds.tolist())
+
+
+def modulates(folds: Any) -> bool:
+    """Whether some mask is the strength of an op."""
+    return any(layout.MODULATE in operations(fold) for fold in folds.tolist())
 
 
 def mask_numbers(folds: list[int]) -> list[int]:

@@ -32,6 +32,7 @@ class Brighten(PointOp):
     lab = Param(0.0, 1.0, unit="of the result from CIELAB", default=1 / 3)
     order = Param(choices=("rgb", "bgr"), default="rgb")
     tolerance = 5e-6
+    modulates = True
 
     @staticmethod
     def twin(x, theta: Theta, context: Context):

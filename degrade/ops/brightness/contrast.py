@@ -22,6 +22,7 @@ class Contrast(TwoStrokeOp):
     whole_frame = True
     strokes = (Stroke(add_up, stores=False),)
     tolerance = 1e-6
+    modulates = True
 
     @staticmethod
     def twin(x, theta: Theta, context: Context):

@@ -14,6 +14,7 @@ class ContrastCurve(PointOp):
 
     amount = Param(-0.8, 0.8, neutral=-0.2, harsh=(-0.6, 0.3), unit="of the curve")
     tolerance = 1e-6
+    modulates = True
 
     @staticmethod
     def twin(x, theta: Theta, context: Context):

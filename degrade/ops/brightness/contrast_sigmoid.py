@@ -30,6 +30,7 @@ class ContrastSigmoid(TwoStrokeOp):
     words = 3  # the sum of each channel
     strokes = (Stroke(add_up, stores=False),)
     tolerance = 5e-6
+    modulates = True
 
     @classmethod
     def identity(cls, theta: Array) -> Array:

@@ -13,6 +13,7 @@ class ContrastSqueeze(PointOp):
 
     half_width = Param(0.0, 4.0, neutral=0.5, harsh=0.05, unit="of full range")
     tolerance = 1e-6
+    modulates = True
 
     @staticmethod
     def twin(x, theta: Theta, context: Context):

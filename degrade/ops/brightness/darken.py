@@ -13,6 +13,7 @@ class Darken(PointOp):
 
     amount = Param(0.0, 2.0, neutral=0.0, harsh=0.8, unit="of the curve")
     tolerance = 1e-6
+    modulates = True
 
     @staticmethod
     def twin(x, theta: Theta, context: Context):

@@ -21,6 +21,7 @@ class Flare(PointOp):
     veil = Param(0.0, 1.0, unit="of the strength", default=(0.05, 0.25))
     uniforms = 2  # where the source is
     tolerance = 2e-6
+    modulates = True
 
     @classmethod
     def tables(cls, theta: Array, frame: Frame) -> Array:

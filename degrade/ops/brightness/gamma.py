@@ -17,6 +17,7 @@ class Gamma(PointOp):
     gamma = Param(0.1, 8.0, neutral=1.0, harsh=(0.25, 3.5), unit="(exponent)")
     space = Param(choices=("rgb", "hsv"), default="rgb")
     tolerance = 5e-6
+    modulates = True
 
     @staticmethod
     def twin(x, theta: Theta, context: Context):

@@ -20,6 +20,7 @@ class IlluminationGradient(PointOp):
     angle = Param(-360.0, 360.0, unit="degrees", default=(0.0, 360.0))
     mode = Param(choices=("multiply", "add"), default="multiply")
     tolerance = 2e-6
+    modulates = True
 
     @classmethod
     def tables(cls, theta: Array, frame: Frame) -> Array:

@@ -17,6 +17,7 @@ class MeanShift(PointOp):
     amount = Param(-1.0, 1.0, neutral=0.0, harsh=(-0.3, 0.3), unit="of full range")
     space = Param(choices=("rgb", "hsv", "lab"), default="rgb")
     tolerance = 5e-6
+    modulates = True
 
     @staticmethod
     def twin(x, theta: Theta, context: Context):

@@ -38,6 +38,7 @@ class PlasmaShade(PointOp):
     softness = Param(0.01, 1.0, unit="of the cloud", default=(0.1, 0.5))
     uniforms = 2  # where the frame lies on the lattice
     tolerance = 5e-6
+    modulates = True
 
     @classmethod
     def tables(cls, theta: Array, frame: Frame) -> Array:

@@ -18,6 +18,7 @@ class RangeStretch(TwoStrokeOp):
     whole_frame = True
     words = 2  # the largest value, and the largest distance from white
     tolerance = 1e-6
+    modulates = True
 
     @staticmethod
     def twin(x, theta: Theta, context: Context):

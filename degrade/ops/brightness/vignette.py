@@ -19,6 +19,7 @@ class Vignette(PointOp):
     strength = Param(0.0, 1.0, neutral=0.0, harsh=1.0, unit="of the light")
     gamma = Param(0.05, 8.0, unit="(exponent)", default=(0.5, 2.0))
     tolerance = 5e-6
+    modulates = True
 
     @classmethod
     def tables(cls, theta: Array, frame: Frame) -> Array:

@@ -15,6 +15,7 @@ class HueRotation(PointOp):
 
     angle = Param(-180.0, 180.0, neutral=0.0, harsh=(-120.0, 120.0), unit="degrees")
     tolerance = 5e-6
+    modulates = True
 
     @staticmethod
     def twin(x, theta: Theta, context: Context):

@@ -18,6 +18,7 @@ class SaturationHsv(PointOp):
     factor = Param(-1.0, 64.0, neutral=1.0, harsh=(-0.4, 8.0), unit="× saturation")
     offset = Param(0.0, 1.0, unit="of saturation", default=0.0)
     tolerance = 1e-6
+    modulates = True
 
     @classmethod
     def identity(cls, theta: Array) -> Array:

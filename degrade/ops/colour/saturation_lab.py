@@ -19,6 +19,7 @@ class SaturationLab(PointOp):
     factor = Param(0.0, 16.0, neutral=1.0, harsh=(0.0, 9.0), unit="× chroma")
     order = Param(choices=("rgb", "bgr"), default="rgb")
     tolerance = 1e-5
+    modulates = True
 
     @staticmethod
     def twin(x, theta: Theta, context: Context):

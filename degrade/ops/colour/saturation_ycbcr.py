@@ -13,6 +13,7 @@ class SaturationYcbcr(PointOp):
 
     factor = Param(-1.0, 32.0, neutral=1.0, harsh=(-0.8, 16.0), unit="× chroma")
     tolerance = 1e-5
+    modulates = True
 
     @staticmethod
     def twin(x, theta: Theta, context: Context):

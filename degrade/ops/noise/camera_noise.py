@@ -26,6 +26,7 @@ class CameraNoise(PointOp):
     row = Param(0.0, 0.1, default=0.0005, unit="of full range")
     light = Param(choices=("gamma", "linear"), default="gamma")
     tolerance = 5e-6
+    modulates = True
 
     @staticmethod
     def twin(x, theta: Theta, context: Context):

@@ -16,6 +16,7 @@ class GaussianNoise(PointOp):
 
     std = Param(0.0, 1.0, neutral=0.0, harsh=0.2, unit="of full range")
     colour = Param(choices=("colour", "grey"), default="colour")
+    modulates = True
 
     @staticmethod
     def twin(x, theta: Theta, context: Context):

@@ -26,6 +26,7 @@ class HighFrequencyNoise(TwoStrokeOp):
     window = Param(1, LARGEST, neutral=1, default=1, unit="px to each side", integer=True)
     colour = Param(choices=("colour", "grey"), default="colour")
     tolerance = 5e-6
+    modulates = True
 
     @classmethod
     def radius(cls, theta: Array) -> Array:

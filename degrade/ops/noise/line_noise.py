@@ -20,6 +20,7 @@ class LineNoise(PointOp):
     std = Param(0.0, 1.0, neutral=0.0, harsh=0.2, unit="of full range")
     lines = Param(choices=("rows", "columns", "both"), default="rows")
     colour = Param(choices=("colour", "grey"), default="grey")
+    modulates = True
 
     @staticmethod
     def twin(x, theta: Theta, context: Context):

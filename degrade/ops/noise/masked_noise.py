@@ -26,6 +26,7 @@ class MaskedNoise(TwoStrokeOp):
     half = Param(0.001, 1.0, neutral=0.05, default=0.05, unit="of full range")
     colour = Param(choices=("colour", "grey"), default="colour")
     tolerance = 5e-6
+    modulates = True
 
     @classmethod
     def radius(cls, theta: Array) -> Array:

@@ -20,6 +20,7 @@ class SpeckleNoise(PointOp):
     std = Param(0.0, 1.0, neutral=0.0, harsh=0.6, unit="of the value")
     distribution = Param(choices=("gaussian", "uniform"), default="gaussian")
     colour = Param(choices=("colour", "grey"), default="colour")
+    modulates = True
 
     @staticmethod
     def twin(x, theta: Theta, context: Context):

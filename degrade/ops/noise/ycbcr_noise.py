@@ -32,6 +32,7 @@ class YcbcrNoise(PointOp):
     chroma = Param(0.0, 8.0, default=1.0, unit="times std")
     range = Param(choices=("studio", "full"), default="studio")
     tolerance = 2e-6
+    modulates = True
 
     @staticmethod
     def twin(x, theta: Theta, context: Context):

@@ -23,6 +23,7 @@ class LaplacianSharpen(TwoStrokeOp):
     scale = Param(choices=("0..1", "0..255"), default="0..1")
     tolerance = 1e-4
     settle_warps = 8
+    modulates = True
 
     @classmethod
     def identity(cls, theta: Array) -> Array:

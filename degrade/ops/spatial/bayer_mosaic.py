@@ -21,6 +21,7 @@ class BayerMosaic(TwoStrokeOp):
     strength = Param(0.0, 1.0, neutral=0.0, harsh=1.0, unit="of the mosaic")
     pattern = Param(choices=("rggb", "bggr", "grbg", "gbrg"), default="rggb")
     tolerance = 1e-6
+    modulates = True
 
     @classmethod
     def radius(cls, theta: Array) -> Array:

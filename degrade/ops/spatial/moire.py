@@ -28,6 +28,7 @@ class Moire(PointOp):
     grid = Param(0.0, 1.0, unit="of the light", default=(0.0, 0.3))
     uniforms = 4  # the phases
     tolerance = 2e-6
+    modulates = True
 
     @classmethod
     def tables(cls, theta: Array, frame: Frame) -> Array:

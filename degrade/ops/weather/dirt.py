@@ -27,6 +27,7 @@ class Dirt(PointOp):
     softness = Param(0.05, 0.5, neutral=0.05, harsh=0.5, unit="of the size", default=(0.1, 0.5))
     uniforms = 2  # where the frame lies on the lattice
     tolerance = 2e-6
+    modulates = True
 
     @classmethod
     def tables(cls, theta: Array, frame: Frame) -> Array:

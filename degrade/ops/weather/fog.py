@@ -30,6 +30,7 @@ class Fog(TwoStrokeOp):
     whole_frame = True
     words = 3  # of the cloud, the largest value and the largest distance from 1; of the image, the largest value
     tolerance = 1e-5
+    modulates = True
 
     @classmethod
     def tables(cls, theta: Array, frame: Frame) -> Array:

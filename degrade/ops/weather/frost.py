@@ -29,6 +29,7 @@ class Frost(PointOp):
     keep = Param(0.0, 1.0, unit="of the image", default=1.0)
     uniforms = 10  # where the frame lies on each lattice
     tolerance = 1e-5
+    modulates = True
 
     @classmethod
     def identity(cls, theta: Array) -> Array:
