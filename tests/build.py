@@ -88,7 +88,7 @@ def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "
             {**tuples, "SETTLE": () if door else tuple(dict.fromkeys(op.settle for op in strokes))},  # the first launch finishes no stroke
             SETTLE_REGISTERS,
         )
-        for door in (True, False)
+        for door in ((True, False) if strokes else (True,))  # point ops alone take one launch
     ]
     shared = tuple(op.strokes[0].fn for op in strokes if not op.several)
     own = ((tuple(s.fn for s in op.strokes), op.registers, op.warps) for op in strokes if op.several)
