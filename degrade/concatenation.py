@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .program import Program
-
-PER_SAMPLE = ("ids", "code", "theta", "severity", "level", "family", "numbers", "first", "last")
+from .program import PER_SAMPLE, Program
 
 
 def concatenate(programs: Sequence[Program]) -> Program:

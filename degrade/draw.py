@@ -8,12 +8,10 @@ Pillow draws, and is imported when something is drawn. Its own font is used, so 
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +34,7 @@ from .pictures import (
     unit,
     where_and_what,
 )
+from .storing import write_whole
 
 PAPER: Colour = (255, 255, 255)
 INK: Colour = (24, 28, 36)
@@ -346,15 +345,7 @@ def save(path: str | os.PathLike[str], image: np.ndarray[Any, Any]) -> None:
     image_module, _, _ = _pillow()
     data = io.BytesIO()
     image_module.fromarray(image).save(data, "PNG")
-    path = Path(path)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        draft.write_bytes(data.getvalue())
-        draft.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            draft.unlink()
-        raise OSError(f"path={str(path)!r} cannot be written: {error.strerror}.") from error
+    write_whole(path, data.getvalue())
 
 
 def _pillow() -> tuple[Any, Any, Any]:

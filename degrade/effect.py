@@ -9,7 +9,7 @@ import torch
 
 from . import backends
 from .inputs import Images, check_values
-from .program import Program
+from .program import Program, occupied
 
 FIXED = 65535  # full range of the fixed point in which changes of float images are counted
 
@@ -34,7 +34,7 @@ def measure(program: Program, x: torch.Tensor, mask: torch.Tensor | None, weight
         mask: b 1 h w, where the program reads one.
         weights: (b, s, h, w), the weight of each slot.
     """
-    batch = Images(x.detach()).batch
+    batch = Images(x).batch.detach()
     check_values(batch)
     if len(program) != len(batch) or program.size != tuple(batch.shape[2:]):
         raise ValueError(
@@ -61,11 +61,9 @@ def measure(program: Program, x: torch.Tensor, mask: torch.Tensor | None, weight
 def first_slots(program: Program, count: int) -> Program:
     """The program with all but its first slots emptied, in the form in which it would have been drawn: regions end at their last occupied
     slot, and those of no occupied slot are gone."""
-    slot = np.arange(program.slots)
-    code = np.where(slot < count, program.code, np.int16(-1))
+    code = np.where(np.arange(program.slots) < count, program.code, np.int16(-1))
     empty = code < 0
-    used = ~empty[:, None, :] & (slot >= program.first[:, :, None]) & (slot <= program.last[:, :, None])
-    gone = ~used.any(2) | (program.family < 0)
+    first, last, gone = occupied(code, program.first, program.last)
     return replace(
         program,
         code=code,
@@ -74,8 +72,8 @@ def first_slots(program: Program, count: int) -> Program:
         level=np.where(empty, np.float32(np.nan), program.level),
         family=np.where(gone, np.int16(-1), program.family),
         numbers=np.where(gone[:, :, None], np.float32(0), program.numbers),
-        first=np.where(gone, -1, used.argmax(2)).astype(np.int16) if program.slots else program.first,
-        last=np.where(gone, -1, program.slots - 1 - used[:, :, ::-1].argmax(2)).astype(np.int16) if program.slots else program.last,
+        first=first,
+        last=last,
     )
 
 

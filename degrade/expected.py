@@ -10,7 +10,7 @@ import torch
 
 from .backends.masking import Masks
 from .distributions import Array
-from .program import CALL_MASK, Program
+from .program import Program
 
 BINS = 10  # of the histograms, equally wide from 0 to 1
 CHUNK = 1 << 20  # pixels of the images that are drawn for at a time
@@ -87,9 +87,7 @@ def _count(program: Program, rendered: int) -> tuple[Array, ...]:
 
 def _areas(program: Program) -> tuple[Array, Array]:
     """The area of every slot, and whether it is known: not where it hangs on a mask that is given at the call. Both (b, s)."""
-    waiting = np.zeros(program.family.shape, dtype=bool)
-    if "from_tensor" in program.families:
-        waiting = (program.family == program.families.index("from_tensor")) & (program.numbers[..., 0] == CALL_MASK)
+    waiting = program.waiting()
     slot = np.arange(program.slots)[:, None]
     around = (program.family >= 0)[:, None, :] & (slot >= program.first[:, None, :]) & (slot <= program.last[:, None, :])
     known = (program.code >= 0) & ~(around & waiting[:, None, :]).any(2)

@@ -22,7 +22,8 @@ from .labels import Labels
 from .op import Op
 from .ops import REGISTRY
 from .program import Program
-from .recipe import Combinator, Node, Outline, Sheet, reads_call_mask, slots_of, stacked_banks, walk
+from .recipe import Combinator, Node, slots_of, walk
+from .sheet import Outline, Sheet, reads_call_mask, stacked_banks
 
 MAX_SLOTS = rng.PARAMETER_SLOT  # the last of a counter's 12-bit slots draws parameters
 

@@ -26,6 +26,9 @@ from .stream import STREAM, check_stream
 CALL_MASK = -1  # in place of a map's row: the mask given at the call, at the sample's own position
 
 
+PER_SAMPLE = ("ids", "code", "theta", "severity", "level", "family", "numbers", "first", "last")  # fields with a row for each sample
+
+
 @dataclass(frozen=True, eq=False)
 class Program:
     """What is done to each of b samples, in s slots, with r regions (one per mask of the recipe).
@@ -72,6 +75,12 @@ class Program:
         for code, own in groups(self.code[rows, slots]):
             yield find(self.ops[code]), rows[own], slots[own]
 
+    def waiting(self) -> Array:
+        """Which regions read the mask that is given at the call: (b, r) bool."""
+        if "from_tensor" not in self.families:
+            return np.zeros(self.family.shape, dtype=bool)
+        return (self.family == self.families.index("from_tensor")) & (self.numbers[..., 0] == CALL_MASK)
+
     def leaders(self) -> Array:
         """The outermost region of equal span around each region, (b, r) int; their masks multiply. -1 where unused."""
         leader = np.empty(self.family.shape, dtype=np.int64)
@@ -86,8 +95,7 @@ class Program:
         """The program of some samples: a slice, an index, a list or an array of indices."""
         rows = np.arange(len(self))[rows]
         rows = np.atleast_1d(rows)
-        per_sample = ("ids", "code", "theta", "severity", "level", "family", "numbers", "first", "last")
-        return replace(self, **{name: getattr(self, name)[rows] for name in per_sample})
+        return replace(self, **{name: getattr(self, name)[rows] for name in PER_SAMPLE})
 
     __getitem__ = select
 
@@ -307,6 +315,17 @@ def uniforms_of(key: int, ids: Array, stream: Any, blocks: list[tuple[int, int, 
     u = rng.quadruples(key, column, np.broadcast_to(stream, len(ids)).repeat(each), low, high)
     ends = (n * counters).cumsum().tolist()
     return [u[end - k * c : end].reshape(k, 4 * c) for end, (k, _, c) in zip(ends, blocks)]
+
+
+def occupied(code: Array, first: Array, last: Array) -> tuple[Array, Array, Array]:
+    """The first and the last occupied slot of each region (b, r) that spans the slots first…last, -1 where it has none; and which have none."""
+    slot = np.arange(code.shape[1])
+    used = (code >= 0)[:, None, :] & (slot >= first[:, :, None]) & (slot <= last[:, :, None])
+    empty: Array = np.logical_not(used.any(2))
+    if not used.size:
+        return first, last, empty
+    begin, end = used.argmax(2), len(slot) - 1 - used[:, :, ::-1].argmax(2)
+    return np.where(empty, -1, begin).astype(np.int16), np.where(empty, -1, end).astype(np.int16), empty
 
 
 def groups(codes: Array) -> Iterator[tuple[int, Array]]:

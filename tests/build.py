@@ -5,7 +5,7 @@ Run as a script, since a process that interprets Triton cannot compile it:
     python tests/build.py sm_90 jpeg,gaussian_noise uint8     these ops in one pipeline, with all masks; one line of JSON per kernel
     python tests/build.py sm_90 group:blur uint8              each op of a group by itself
     python tests/build.py sm_90 bank:arniqa uint8             all ops of a bank in one pipeline
-    python tests/build.py sm_90 combined:jpeg uint8           these ops under masks made of masks
+    python tests/build.py sm_90 combined:jpeg uint8           these ops under masks made of masks, which may be their strength
 """
 
 import json
@@ -84,7 +84,15 @@ def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "
             settle_warps(() if door else strokes),
             target,
             dtype,
-            {**common, "ROUNDS": dtype in ("float16", "bfloat16"), "DOOR": door, "UNIT": True, "WHOLE": True, "FOLDS": folds, "MODULATES": 0},
+            {
+                **common,
+                "ROUNDS": dtype in ("float16", "bfloat16"),
+                "DOOR": door,
+                "UNIT": True,
+                "WHOLE": True,
+                "FOLDS": folds,
+                "MODULATES": _modulates(points, () if door else strokes) if folds else 0,
+            },
             {**tuples, "SETTLE": () if door else tuple(dict.fromkeys(op.settle for op in strokes))},  # the first launch finishes no stroke
             SETTLE_REGISTERS,
         )
@@ -96,6 +104,13 @@ def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "
         if functions:
             rows.append(build(reach, warps, target, dtype, common, {"REACH": functions}, registers))
     return [dict(row, ops=list(names)) for row in rows]
+
+
+def _modulates(points, strokes):
+    """The branches of settle whose strength a mask may be, as the engine numbers them."""
+    settles = list(dict.fromkeys(op.settle for op in strokes))
+    branches = {i for i, op in enumerate(points) if op.modulates} | {len(points) + settles.index(op.settle) for op in strokes if op.modulates}
+    return sum(1 << branch for branch in branches)
 
 
 if __name__ == "__main__":

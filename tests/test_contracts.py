@@ -18,7 +18,7 @@ LAYERS = (
     ("op",),
     ("ops", "masks"),
     ("program",),
-    ("recipe",),
+    ("recipe", "sheet"),
     ("backends",),
     ("labels", "label_maps", "label_table", "concatenation", "effect", "inputs", "files", "identity"),
     ("compiled", "explain", "expected"),

@@ -10,6 +10,7 @@ import torch
 import degrade
 from degrade import Compose, GaussianBlur, GaussianNoise, HueRotation, Jpeg, Local, MeanShift, Pipeline, draw, masks, pictures
 from degrade.cli import app, main
+from degrade.cli.demo import recipe
 
 
 def image(height, width, seed=0):
@@ -298,11 +299,11 @@ def test_show_draws_a_photograph_by_default(folder):
 
     done = invoke("--size", 64)
     assert done.exit_code == 0, done.output
-    program = degrade.banks.arniqa().sample([0], (64, 64))
+    program = recipe(0, "auto").sample([0], (64, 64))
     lines = done.stdout.splitlines()
     assert (
         lines[0] == "image     photograph, 64 x 64"
-        and lines[1] == "drawn     Bank arniqa, seed 0, id 0"
+        and lines[1] == "drawn     Recipe of degrade demo, seed 0, id 0"
         and lines[-1] == "wrote     degrade-show.png"
     )
     assert ", then ".join(line[5:] for line in lines[3:-1]) == program.describe(0)

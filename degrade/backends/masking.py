@@ -9,7 +9,7 @@ from degrade.distributions import Array
 from degrade.kernels import plan as layout
 from degrade.masks import find
 from degrade.masks.combine import operations
-from degrade.program import CALL_MASK, Program
+from degrade.program import Program
 
 
 def resolve_maps(program: Program, mask: torch.Tensor | None, device: torch.device) -> tuple[torch.Tensor | None, Array]:
@@ -20,15 +20,14 @@ def resolve_maps(program: Program, mask: torch.Tensor | None, device: torch.devi
     """
     maps = [] if program.maps is None else [program.maps.to(device=device)]
     numbers = program.numbers
-    if "from_tensor" in program.families:
-        waiting = (program.family == program.families.index("from_tensor")) & (numbers[..., 0] == CALL_MASK)
-        if waiting.any():
-            if mask is None:
-                raise ValueError("mask=None, but the pipeline holds masks.FromTensor() without a tensor; give mask= as b 1 h w at the call.")
-            rows = (len(maps[0]) if maps else 0) + np.arange(len(program), dtype=np.float32)
-            numbers = numbers.copy()
-            numbers[..., 0] = np.where(waiting, rows[:, None], numbers[..., 0])
-            maps.append(mask[:, 0].to(device=device, dtype=torch.float32))
+    waiting = program.waiting()
+    if waiting.any():
+        if mask is None:
+            raise ValueError("mask=None, but the pipeline holds masks.FromTensor() without a tensor; give mask= as b 1 h w at the call.")
+        rows = (len(maps[0]) if maps else 0) + np.arange(len(program), dtype=np.float32)
+        numbers = numbers.copy()
+        numbers[..., 0] = np.where(waiting, rows[:, None], numbers[..., 0])
+        maps.append(mask[:, 0].to(device=device, dtype=torch.float32))
     return (torch.cat(maps) if len(maps) > 1 else maps[0] if maps else None), numbers
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .demo import check_out, photograph
+from .demo import check_out, photograph, recipe
 
 if TYPE_CHECKING:
     import torch
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 PHOTOGRAPH = 2  # a face in fur: every kind of degradation shows on it
 SIZE = 256  # of the photograph
-DEFAULT_BANK = "arniqa"
 
 
 def run(
     image: Annotated[Path | None, typer.Argument(help="An image file; by default a photograph.", show_default=False)] = None,
     pipeline: Annotated[Path | None, typer.Option(help="A pipeline, as Pipeline.save wrote it (.yaml).", show_default=False)] = None,
-    bank: Annotated[str | None, typer.Option(help="A published bank.", show_default=DEFAULT_BANK)] = None,
+    bank: Annotated[
+        str | None, typer.Option(help="A published bank; by default the recipe of `degrade demo`, under masks.", show_default=False)
+    ] = None,
     program: Annotated[Path | None, typer.Option(help="A program, as Program.save wrote it (.json).", show_default=False)] = None,
     id: Annotated[int | None, typer.Option(help="Which sample id to draw.", show_default="0")] = None,
     seed: Annotated[
@@ -48,7 +49,7 @@ def run(
     if program is not None:
         drawn, source = load_program(program, sample)
     else:
-        drawn, source = draw_program(pipeline, bank or DEFAULT_BANK, id or 0, seed, (height, width))
+        drawn, source = draw_program(pipeline, bank, id or 0, seed, (height, width))
     if drawn.size != (height, width):
         raise ValueError(
             f"--program {str(program)!r} was drawn for {_by(drawn.size)} pixels and the image has {_by((height, width))}; accepted: equal sizes{_square(drawn.size)}."
@@ -121,7 +122,7 @@ def square(image: Image.Image) -> Image.Image:
     return image.crop((left, top, left + side, top + side))
 
 
-def draw_program(pipeline: Path | None, bank: str, id: int, seed: int | None, size: tuple[int, int]) -> tuple[Program, str]:
+def draw_program(pipeline: Path | None, bank: str | None, id: int, seed: int | None, size: tuple[int, int]) -> tuple[Program, str]:
     """The program of one sample id, and where it comes from in words.
 
     Raises:
@@ -130,16 +131,18 @@ def draw_program(pipeline: Path | None, bank: str, id: int, seed: int | None, si
     from degrade import Pipeline, banks, load
     from degrade.errors import unknown
 
-    if pipeline is None:
+    if pipeline is None and bank is None:
+        pipe, source = recipe(seed or 0, "auto"), "Recipe of degrade demo"
+    elif pipeline is None:
         if bank not in banks.__all__:
             raise ValueError(unknown("--bank", bank, banks.__all__))
-        pipe = getattr(banks, bank)(seed=seed or 0)
+        pipe, source = getattr(banks, bank)(seed=seed or 0), f"Bank {bank}"
     else:
         loaded = load(pipeline)
         if not isinstance(loaded, Pipeline):
             raise ValueError(f"--pipeline {str(pipeline)!r} is a program; accepted: a pipeline (.yaml), or --program {str(pipeline)!r}.")
-        pipe = loaded if seed is None else Pipeline(loaded.recipe, seed=seed)
-    return pipe.sample([id], size), f"{f'Bank {bank}' if pipeline is None else pipeline.name}, seed {pipe.seed}, id {id}"
+        pipe, source = loaded if seed is None else Pipeline(loaded.recipe, seed=seed), pipeline.name
+    return pipe.sample([id], size), f"{source}, seed {pipe.seed}, id {id}"
 
 
 def load_program(path: Path, sample: int | None) -> tuple[Program, str]:
@@ -169,14 +172,10 @@ def check_masks(program: Program) -> None:
     Raises:
         ValueError: saying what to do.
     """
-    from degrade.program import CALL_MASK
-
-    if "from_tensor" in program.families:
-        waiting = (program.family == program.families.index("from_tensor")) & (program.numbers[..., 0] == CALL_MASK)
-        if waiting.any():
-            raise ValueError(
-                "the program holds masks.FromTensor() without a tensor, which waits for mask= at the call; accepted here: masks that are drawn or stored. In Python: program.show(x, mask=mask)."
-            )
+    if program.waiting().any():
+        raise ValueError(
+            "the program holds masks.FromTensor() without a tensor, which waits for mask= at the call; accepted here: masks that are drawn or stored. In Python: program.show(x, mask=mask)."
+        )
 
 
 def _by(size: tuple[int, int]) -> str:

@@ -41,8 +41,10 @@ class Combined:
     symbol = "×"
     ordered = False  # whether it matters which comes first
 
-    def __init__(self, *masks: Any) -> None:
+    def __init__(self, *masks: Any, **given: Any) -> None:
         kind = type(self).__name__
+        for name in given:
+            raise TypeError(f"{kind} takes no {name}=; accepted: masks alone. Each of them has an area, a feather and a shape of its own.")
         for mask in masks:
             if not isinstance(mask, (Mask, Combined)):
                 raise TypeError(

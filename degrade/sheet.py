@@ -1,0 +1,170 @@
+"""Sheets: how a whole batch is drawn from a recipe.
+
+A batch is drawn in two steps: first what decides which ops a sample takes and where, then the parameters of those it takes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from .distributions import Array
+from .kernels import rng
+from .masks.base import Mask
+from .op import LEVEL, MAX_PARAMETERS, SEVERITY, Op
+from .program import CALL_MASK, columns_of, occupied, uniforms_of
+from .recipe import Node, fill, masks_of, slots_of, walk
+
+
+class Outline:
+    """What of a program depends on the recipe alone."""
+
+    def __init__(self, root: Node) -> None:
+        nodes = walk(root)
+        found = masks_of(root)
+        self.masks, self.fold = [leaf.mask for leaf in found], np.array([leaf.fold for leaf in found], dtype=np.int32)  # of each region
+        self.root, self.slots, self.regions = root, slots_of(root), len(self.masks)
+        self.ops = tuple(sorted({n.name for n in nodes if isinstance(n, Op)}))
+        self.index = {name: i for i, name in enumerate(self.ops)}
+        self.families = tuple(sorted({mask.name for mask in self.masks}))
+        self.columns = columns_of(self.families)
+        self.parent = np.array(_parents(root, -1, 0), dtype=np.int16)
+        self.bank_rows = _bank_rows(self.masks)
+        decisions = _decisions(root, 0)
+        self.counters = np.array(sorted({at // 4 for at in decisions}), dtype=np.int64)
+        first = {int(counter): 4 * i for i, counter in enumerate(self.counters)}
+        self.column = {at: first[at // 4] + at % 4 for at in decisions}  # of each uniform, among those of all these counters
+
+
+def _parents(node: Node, around: int, region: int) -> list[int]:
+    """The region directly around each of a node's regions; -1 for none."""
+    if isinstance(node, Op):
+        return []
+    # The masks of one Local count as one inside the other.
+    own = [around, *range(region, region + node.masked - 1)] if node.masked else []
+    inner = region + node.masked - 1 if node.masked else around
+    return own + [p for child, _, inside in node.placed for p in _parents(child, inner, region + inside)]
+
+
+def _decisions(node: Node, at: int) -> list[int]:
+    """The uniforms that decide which ops a sample takes and where."""
+    out = [at] if node.p < 1.0 else []
+    if isinstance(node, Op):
+        return out
+    out += range(at + 1, at + 1 + node.own) if node.decides else ()
+    return out + [i for child, uniform, _ in node.placed for i in _decisions(child, at + uniform)]
+
+
+class Wanted(NamedTuple):
+    """Something to be drawn for some samples, when all is decided."""
+
+    what: Any  # an op or a mask
+    rows: Array
+    place: Any  # the slots of an op, the region of a mask
+    at: int  # the first of its uniforms
+    draws: int
+    scale: float = 1.0  # of lengths in pixels
+
+
+class Sheet:
+    """The arrays of a program while it is being drawn. b samples, s slots, r regions (one per mask of the recipe)."""
+
+    def __init__(self, outline: Outline, key: int, ids: Array, height: int, width: int) -> None:
+        b, s, r = len(ids), outline.slots, outline.regions
+        self.outline, self.key, self.ids, self.height, self.width = outline, key, ids, height, width
+        self.theta = np.zeros((b, s, MAX_PARAMETERS), dtype=np.float32)
+        self.severity, self.level = np.zeros((b, s), dtype=np.float32), np.empty((b, s), dtype=np.float32)
+        self.numbers = np.zeros((b, r, outline.columns), dtype=np.float32)
+        self.code, self.family, self.first, self.last = (np.empty((b, k), dtype=np.int16) for k in (s, r, r, r))
+        self.level.fill(np.nan)
+        for empty in (self.code, self.family, self.first, self.last):
+            empty.fill(-1)
+        self.scale = 1.0  # of lengths in pixels
+        self._decided = rng.draws(key, ids, rng.PARAMETER_SLOT, outline.counters) if len(outline.counters) else np.empty((b, 0))
+        self._ops: list[Wanted] = []
+        self._masks: list[Wanted] = []
+        fill(outline.root, self, np.arange(b), np.zeros(b, dtype=np.int64), 0, 0)
+        drawn = self._uniforms(self._ops + self._masks)
+        self._write_ops(drawn[: len(self._ops)])
+        self._write_masks(drawn[len(self._ops) :])
+
+    def decision(self, rows: Array, at: int, count: int = 0) -> Array:
+        """One uniform of each row, or (n, count) in sequence."""
+        column = self.outline.column[at]
+        return self._decided[rows, column : column + count] if count else self._decided[rows, column]
+
+    def put(self, op: Op, rows: Array, slots: Array, at: int) -> None:
+        """An op in the given slots."""
+        self._ops.append(Wanted(op, rows, slots, at + op.reads.start, len(op.reads), self.scale))
+
+    def confine(self, mask: Mask, rows: Array, first: Array, last: Array, at: int, region: int) -> None:
+        """A mask over a span of slots."""
+        self.family[rows, region] = self.outline.families.index(mask.name)
+        self.first[rows, region], self.last[rows, region] = first, last
+        self._masks.append(Wanted(mask, rows, region, at, mask.draws))
+
+    def _uniforms(self, wanted: list[Wanted]) -> list[Array]:
+        """What each one is drawn from, (n, count) float64 in (0, 1), all from one Philox call."""
+        if not wanted:
+            return []
+        blocks = [(len(w.rows), w.at // 4, (w.at + w.draws + 3) // 4 - w.at // 4 if w.draws else 0) for w in wanted]
+        parts = uniforms_of(self.key, self.ids[np.concatenate([w.rows for w in wanted])], rng.PARAMETER_SLOT << 20, blocks)
+        return [part[:, w.at % 4 : w.at % 4 + w.draws] for w, part in zip(wanted, parts)]
+
+    def _write_ops(self, uniforms: list[Array]) -> None:
+        taken = []
+        for w, u in zip(self._ops, uniforms):
+            (drawn, active), rows, slots = w.what.draw(u), w.rows, w.place
+            if active is not None and not active.all():
+                drawn, rows, slots = drawn[active], rows[active], slots[active]
+            if w.scale != 1.0:
+                drawn[:, :MAX_PARAMETERS] = w.what.scaled(drawn[:, :MAX_PARAMETERS], w.scale)
+            taken.append((drawn, rows, slots, np.full(len(rows), self.outline.index[w.what.name])))
+        if taken:
+            drawn, rows, slots, code = (np.concatenate(part) for part in zip(*taken))
+            self.theta[rows, slots], self.code[rows, slots] = drawn[:, :MAX_PARAMETERS], code
+            self.severity[rows, slots], self.level[rows, slots] = drawn[:, SEVERITY], drawn[:, LEVEL]
+
+    def _write_masks(self, uniforms: list[Array]) -> None:
+        for w, u in zip(self._masks, uniforms):
+            numbers = w.what.draw(u, self.height, self.width)
+            if w.what.name == "from_tensor":
+                numbers[:, 0] = CALL_MASK if w.what.bank is None else numbers[:, 0] + self.outline.bank_rows[w.place]
+            self.numbers[w.rows, w.place, : numbers.shape[1]] = numbers
+        if self._masks:
+            self._trim()
+
+    def _trim(self) -> None:
+        """Shrink every region to its occupied slots and drop the empty ones, so that a program has one form only."""
+        self.first, self.last, empty = occupied(self.code, self.first, self.last)
+        self.family[empty] = -1
+        self.numbers[empty] = 0
+
+
+def _bank_rows(masks: list[Mask]) -> list[int]:
+    """The first row of each region's stored maps when the banks of a recipe are stacked; 0 where there are none."""
+    rows: dict[int, int] = {}
+    at = 0
+    for mask in masks:
+        if mask.bank is not None and id(mask) not in rows:
+            rows[id(mask)] = at
+            at += len(mask.bank)
+    return [rows.get(id(mask), 0) for mask in masks]
+
+
+def stacked_banks(root: Node) -> torch.Tensor | None:
+    """All stored maps of a recipe as one (k, h, w) tensor, or None."""
+    banks = {id(mask): mask.bank for mask, _ in masks_of(root) if mask.bank is not None}
+    shapes = {tuple(bank.shape[1:]) for bank in banks.values()}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"the masks.FromTensor of one recipe hold maps of {' and '.join(f'{h}x{w}' for h, w in sorted(shapes))} pixels; accepted: one size."
+        )
+    return torch.cat(list(banks.values())) if banks else None
+
+
+def reads_call_mask(root: Node) -> bool:
+    """Whether some `Local` waits for the mask given at the call."""
+    return any(mask.name == "from_tensor" and mask.bank is None for mask, _ in masks_of(root))
