@@ -25,9 +25,15 @@ def number_of(owner: Any) -> int:
 
 
 def _run(
-    x: torch.Tensor, owner: int, ids: torch.Tensor | None, mask: torch.Tensor | None, view: int, program_ids: torch.Tensor | None
+    x: torch.Tensor,
+    owner: int,
+    ids: torch.Tensor | None,
+    mask: torch.Tensor | None,
+    view: int,
+    program_ids: torch.Tensor | None,
+    segments: torch.Tensor | None,
 ) -> torch.Tensor:
-    y: torch.Tensor = _OWNERS[owner].degrade(x, ids, mask, view, program_ids)
+    y: torch.Tensor = _OWNERS[owner].degrade(x, ids, mask, view, program_ids, segments)
     return y
 
 
@@ -39,7 +45,7 @@ def _shape(x: torch.Tensor, *others: object) -> torch.Tensor:
 _TAGS = tuple(getattr(torch.Tag, name) for name in ("nondeterministic_seeded", "cudagraph_unsafe") if hasattr(torch.Tag, name))
 _LIBRARY = torch.library.Library("degrade", "DEF")
 _LIBRARY.define(
-    "pipeline(Tensor x, int owner, Tensor? ids, Tensor? mask, int view, Tensor? program_ids) -> Tensor",
+    "pipeline(Tensor x, int owner, Tensor? ids, Tensor? mask, int view, Tensor? program_ids, Tensor? segments) -> Tensor",
     tags=_TAGS,
 )
 _LIBRARY.impl("pipeline", _run, "CompositeExplicitAutograd")

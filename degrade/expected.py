@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ class Expectation:
     probability    (t,) float64          that a sample has the type at least once
     slots          (t,) float64          mean number of slots of the type in a sample
     severity       (t, 10) int64         how many slots of the type have a severity in each tenth of 0…1
-    area           (t, 10) int64         the same of the area of their masks, in the first samples alone, and not under a mask given at the call
+    area           (t, 10) int64         the same of the area of their masks, in the first samples alone, and not under a mask that a call gives or makes
     rendered       int                   how many first samples `area` is of
     untouched      float                 share of samples in which all slots are empty or the identity
     """
@@ -86,8 +86,12 @@ def _count(program: Program, rendered: int) -> tuple[Array, ...]:
 
 
 def _areas(program: Program) -> tuple[Array, Array]:
-    """The area of every slot, and whether it is known: not where it hangs on a mask that is given at the call. Both (b, s)."""
+    """The area of every slot, and whether it is known: not where it hangs on a mask that a call gives or makes. Both (b, s)."""
     waiting = program.waiting()
+    if waiting.any():  # such masks are not known; any map may stand for them, for it is not looked at
+        numbers = program.numbers.copy()
+        numbers[waiting, 0] = 0
+        program = replace(program, numbers=numbers, maps=torch.zeros(1, *program.size) if program.maps is None else program.maps)
     slot = np.arange(program.slots)[:, None]
     around = (program.family >= 0)[:, None, :] & (slot >= program.first[:, None, :]) & (slot <= program.last[:, None, :])
     known = (program.code >= 0) & ~(around & waiting[:, None, :]).any(2)
@@ -96,8 +100,7 @@ def _areas(program: Program) -> tuple[Array, Array]:
     if len(rows):
         # The slots of a chain share its masks, which are rendered once.
         masks, which = np.unique(np.column_stack([rows, around[rows, slots]]), axis=0, return_inverse=True)
-        mask = torch.zeros(len(program), 1, *program.size) if waiting.any() else None  # not read where the area is known
-        weights, strength = Masks(program, mask, torch.device("cpu")).weights(masks[:, 0], masks[:, 1:] > 0)
+        weights, strength = Masks(program, None, torch.device("cpu")).weights(masks[:, 0], masks[:, 1:] > 0)
         weights = weights if strength is None else weights * strength
         area[rows, slots] = weights.mean((1, 2), dtype=torch.float64).numpy()[which.reshape(-1)]
     return area, known

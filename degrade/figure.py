@@ -55,7 +55,8 @@ def figure(program: Program, x: torch.Tensor, sample: int = 0, mask: torch.Tenso
         program: any number of samples.
         x: the image of the sample, 3 h w, or of all samples, b 3 h w; uint8 or float in 0…1. One grey channel is accepted too.
         sample: which of the program's, from 0.
-        mask: h w, or b 1 h w for all samples: what `masks.FromTensor()` without a tensor reads.
+        mask: h w, or b 1 h w for all samples: what `masks.FromTensor()` without a tensor reads. Of `masks.Segments()` only a program that
+            knows them can be shown: `labels.program.show(x)`.
 
     Raises:
         ValueError, TypeError: bad input, naming the argument, the value and what is accepted.

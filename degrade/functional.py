@@ -25,7 +25,7 @@ from .kernels import rng
 from .masks.from_tensor import FromTensor
 from .op import MAX_PARAMETERS, Op, Param
 from .ops import REGISTRY, find
-from .pipeline import run_checked
+from .pipeline import run
 from .program import CALL_MASK, Program
 from .recipe import BLENDS, check_blend
 
@@ -106,7 +106,7 @@ def _call(op: type[Op], x: torch.Tensor, given: dict[str, Any], mask: Any, blend
         parent=np.full(masked, -1, dtype=np.int16),
         fold=np.full(masked, BLENDS[blend], dtype=np.int32),
     )
-    return images.back(run_checked(program, batch, None if mask is None else check_mask(mask, batch, read), backend))
+    return images.back(run(program, batch, None if mask is None else check_mask(mask, batch, read), backend))
 
 
 def _make(op: type[Op]) -> Callable[..., torch.Tensor]:

@@ -11,9 +11,12 @@ import torch
 from .distributions import Array
 from .errors import unknown
 from .kernels.fetch import SLACK
+from .masks.segments import LABELS
 
 DTYPES = (torch.uint8, torch.float16, torch.bfloat16, torch.float32)
 CHECKS = ("first", "always", "never")
+SEGMENTS = "a label map b h w of whole numbers, or masks b k h w as bool, uint8 of 0 and 1, or float in [0, 1]"
+MOST_MASKS = 256  # of one image
 LARGEST_SIDE = 1 << 16  # a pixel's coordinates share one 32-bit word
 
 
@@ -30,8 +33,8 @@ class Images:
         if x.dim() not in (3, 4) or x.shape[-3] not in (1, 3):
             raise ValueError(f"x has shape {tuple(x.shape)}; accepted: b 3 h w or 3 h w, or one grey channel in place of three.")
         if x.dtype not in DTYPES:
-            names = ", ".join(str(d).removeprefix("torch.") for d in DTYPES)
-            raise TypeError(f"x has dtype {str(x.dtype).removeprefix('torch.')}; accepted: {names}.")
+            names = ", ".join(named(d) for d in DTYPES)
+            raise TypeError(f"x has dtype {named(x.dtype)}; accepted: {names}.")
         if min(x.shape[-2:]) == 0 or max(x.shape[-2:]) >= LARGEST_SIDE:
             raise ValueError(f"x has {x.shape[-2]}x{x.shape[-1]} pixels; accepted: 1 to {LARGEST_SIDE - 1} per side.")
         if 3 * x.shape[-2] * x.shape[-1] >= 1 << 31:
@@ -72,13 +75,54 @@ def check_mask(mask: Any, batch: torch.Tensor, values: bool) -> torch.Tensor:
     if full.dtype == torch.uint8:
         full = full.to(torch.float32) / torch.full_like(full, 255, dtype=torch.float32)
     elif not (full.is_floating_point() or full.dtype == torch.bool):
-        raise TypeError(f"mask has dtype {str(mask.dtype).removeprefix('torch.')}; accepted: float in [0, 1], bool, or uint8 in 0 to 255.")
+        raise TypeError(f"mask has dtype {named(mask.dtype)}; accepted: float in [0, 1], bool, or uint8 in 0 to 255.")
     full = full.to(device=batch.device, dtype=torch.float32).expand(*wanted)
     if values and full.numel():
         low, high = (float(v) for v in full.detach().aminmax())
         if not (low >= -SLACK and high <= 1.0 + SLACK):  # a NaN fails this too
             raise ValueError(f"mask holds values from {low:.4g} to {high:.4g}; accepted: values in [0, 1].")
     return full.clamp(0.0, 1.0)
+
+
+def check_segments(segments: Any, batch: torch.Tensor, values: bool) -> torch.Tensor:
+    """Segments as a label map b h w of any integer type, or as masks b k h w; without b for one image.
+
+    Args:
+        batch: the images, b 3 h w.
+        values: whether the values are read, for which a GPU is waited for.
+
+    Raises:
+        ValueError, TypeError: naming what is wrong and what is accepted.
+    """
+    if not isinstance(segments, torch.Tensor):
+        raise TypeError(f"segments is a {type(segments).__name__}; accepted: {SEGMENTS}.")
+    count, size, dtype = batch.shape[0], tuple(batch.shape[2:]), segments.dtype
+    if dtype.is_complex:
+        raise TypeError(f"segments has dtype {named(dtype)}; accepted: {SEGMENTS}.")
+    soft = dtype.is_floating_point or dtype == torch.bool
+    given = segments.detach()
+    if given.dim() == (3 if soft else 2) and count == 1:
+        given = given[None]
+    if not soft and given.dim() == 4 and given.shape[1] == 1:
+        given = given[:, 0]
+    dims = given.dim() == 4 or (given.dim() == 3 and not soft)
+    if not dims or given.shape[0] != count or tuple(given.shape[-2:]) != size or not 1 <= given.shape[-3] <= max(count, MOST_MASKS):
+        height, width = size
+        raise ValueError(
+            f"segments of {named(dtype)} has shape {tuple(segments.shape)}; accepted: a label map ({count}, {height}, {width}) of whole numbers, or "
+            f"masks ({count}, k, {height}, {width}), k up to {MOST_MASKS}, as bool, uint8 or float, to fit the images."
+        )
+    if given.dim() == 4 and not soft and dtype != torch.uint8:
+        raise TypeError(f"segments has dtype {named(dtype)} and {given.shape[1]} masks for each image; accepted: {SEGMENTS}.")
+    if given.device != batch.device:
+        raise ValueError(f"segments is on {given.device} and x on {batch.device}; accepted: one device, by segments.to(x.device).")
+    if values and given.numel():
+        low, high = (float(v) for v in (given.to(torch.int64) if not dtype.is_floating_point else given).aminmax())
+        most = 1.0 + SLACK if dtype.is_floating_point else 1.0 if given.dim() == 4 else LABELS - 1.0
+        if not (low >= (-SLACK if dtype.is_floating_point else 0) and high <= most):  # a NaN fails this too
+            what = f"labels from 0 to {LABELS - 1}" if given.dim() == 3 else "masks of values in [0, 1]"
+            raise ValueError(f"segments holds values from {low:.4g} to {high:.4g}; accepted: {what}.")
+    return given
 
 
 def check_ids(ids: Any, count: int, name: str = "ids") -> Array:
@@ -89,7 +133,7 @@ def check_ids(ids: Any, count: int, name: str = "ids") -> Array:
                 f"{name} is on {ids.device}; accepted: a host tensor, since drawing happens on the host. Keep the ids the loader gave, or use {name}.cpu()."
             )
         if ids.is_floating_point() or ids.dtype == torch.bool:
-            raise TypeError(f"{name} has dtype {str(ids.dtype).removeprefix('torch.')}; accepted: whole numbers that int64 holds.")
+            raise TypeError(f"{name} has dtype {named(ids.dtype)}; accepted: whole numbers that int64 holds.")
         ids = ids.numpy()
     array = np.asarray(ids)
     if array.size == 0:
@@ -141,3 +185,8 @@ def wants_check(check: str, first: bool) -> bool:
     if check not in CHECKS:
         raise ValueError(unknown("check", check, CHECKS))
     return check == "always" or (check == "first" and first)
+
+
+def named(dtype: torch.dtype) -> str:
+    """The name of a dtype without the module's."""
+    return str(dtype).removeprefix("torch.")

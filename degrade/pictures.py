@@ -12,6 +12,7 @@ import torch
 
 from .inputs import Images, check_mask
 from .labels import Labels
+from .made_masks import resolve
 from .pipeline import apply
 from .program import Program
 
@@ -201,7 +202,8 @@ def views(program: Program, x: Any, sample: int = 0, mask: Any = None) -> Views:
         program: any number of samples.
         x: the sample's image, 3 h w, or those of all samples, b 3 h w; uint8 or float in 0…1. One grey channel is accepted too.
         sample: which of the program's, from 0.
-        mask: h w, or b 1 h w for all samples: what `masks.FromTensor()` without a tensor reads.
+        mask: h w, or b 1 h w for all samples: what `masks.FromTensor()` without a tensor reads. Of `masks.Segments()` only a program that
+            knows them can be shown: that of a call's labels.
 
     Raises:
         ValueError, TypeError: bad input, naming the argument, the value and what is accepted.
@@ -215,7 +217,8 @@ def views(program: Program, x: Any, sample: int = 0, mask: Any = None) -> Views:
         mask = check_mask(_of(mask, sample, len(program), "mask"), batch, True)
     # On a CPU the kernels give the same bits, and one image is not worth building them.
     backend = "torch" if image.device.type == "cpu" else "auto"
-    y = apply(one.to(image.device), image.detach(), mask, backend, check="always")
+    one = resolve(one.to(image.device), batch)
+    y = apply(one, image.detach(), mask, backend, check="always")
     labels = Labels(one, mask)
     slots = tuple(np.flatnonzero(one.code[0] >= 0).tolist())
     colours = tuple(palette([str(slot) for slot in slots]).values())

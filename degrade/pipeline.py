@@ -16,9 +16,10 @@ from .expected import Expectation, expect
 from .explain import H100, Explanation, explain
 from .files import load_recipe, save_recipe
 from .identity import Calls
-from .inputs import CHECKS, Images, check_ids, check_mask, check_seed, check_size, check_values, check_view, content_ids, wants_check
+from .inputs import CHECKS, Images, check_ids, check_mask, check_seed, check_segments, check_size, check_values, check_view, content_ids, wants_check
 from .kernels import rng
 from .labels import Labels
+from .made_masks import resolve
 from .op import Op
 from .ops import REGISTRY
 from .program import Program
@@ -101,7 +102,14 @@ class Pipeline(nn.Module):
     # ---- applying --------------------------------------------------------------------------------------------------------
 
     def forward(
-        self, x: torch.Tensor, ids: Any = None, labels: bool = False, mask: torch.Tensor | None = None, view: int = 0, program_ids: Any = None
+        self,
+        x: torch.Tensor,
+        ids: Any = None,
+        labels: bool = False,
+        mask: torch.Tensor | None = None,
+        view: int = 0,
+        program_ids: Any = None,
+        segments: torch.Tensor | None = None,
     ) -> Any:
         """Degrade images.
 
@@ -113,6 +121,8 @@ class Pipeline(nn.Module):
             view: number of the view, from 0.
             program_ids: (b,) ids to draw the programs with, in place of `ids`: equal ones share one program between
                 images (noise stays each sample's own).
+            segments: on x's device, what `masks.Segments()` reads: a label map b h w (or b 1 h w) of whole numbers from 0 to 4095, or masks
+                b k h w as bool, uint8 of 0 and 1, or float in 0…1.
 
         Returns:
             y of the shape, dtype, device and memory format of x; with `labels`, the pair (y, labels).
@@ -124,18 +134,20 @@ class Pipeline(nn.Module):
         tensor or None.
         """
         if compiled.takes(x, ids, program_ids) and not labels:
-            y: torch.Tensor = compiled.run(x, self._number, ids, mask, view, program_ids)
+            y: torch.Tensor = compiled.run(x, self._number, ids, mask, view, program_ids, segments)
             return y
-        program, mask, y = self._apply_to(x, ids, mask, view, program_ids)
+        program, mask, y = self._apply_to(x, ids, mask, view, program_ids, segments)
         # The labels keep their own copy: the caller may write to the mask afterwards.
         return (y, Labels(program, None if mask is None else mask.clone())) if labels else y
 
-    def degrade(self, x: torch.Tensor, ids: Any, mask: torch.Tensor | None, view: int, program_ids: Any) -> torch.Tensor:
+    def degrade(
+        self, x: torch.Tensor, ids: Any, mask: torch.Tensor | None, view: int, program_ids: Any, segments: torch.Tensor | None
+    ) -> torch.Tensor:
         """`forward` without labels, for the operator."""
-        return self._apply_to(x, ids, mask, view, program_ids)[2]
+        return self._apply_to(x, ids, mask, view, program_ids, segments)[2]
 
     def _apply_to(
-        self, x: torch.Tensor, ids: Any, mask: torch.Tensor | None, view: int, program_ids: Any
+        self, x: torch.Tensor, ids: Any, mask: torch.Tensor | None, view: int, program_ids: Any, segments: torch.Tensor | None
     ) -> tuple[Program, torch.Tensor | None, torch.Tensor]:
         """The program drawn, the mask as it was read, and the result."""
         images = Images(x)
@@ -149,6 +161,8 @@ class Pipeline(nn.Module):
                     "mask= was given, but no Local of the recipe reads it; put Local(..., mask=masks.FromTensor()) where it shall apply."
                 )
             mask = check_mask(mask, batch, read)
+        if segments is not None:
+            segments = check_segments(segments, batch, read)
         if not self._checked:
             self._checked = True
         own = self._ids(ids, batch)
@@ -156,7 +170,8 @@ class Pipeline(nn.Module):
         program = self._draw(drawn, (batch.shape[2], batch.shape[3]), check_view(view), self.calls.epoch)
         if program_ids is not None:
             program = replace(program, ids=own)
-        return program, mask, images.back(run_checked(program, batch, mask, self.backend))
+        program = fitted(program, batch, segments)
+        return program, mask, images.back(run(program, batch, mask, self.backend))
 
     def _ids(self, ids: Any, batch: torch.Tensor) -> np.ndarray[Any, Any]:
         if ids is None:
@@ -220,8 +235,12 @@ class Pipeline(nn.Module):
         return f"Pipeline({self.recipe!r}, seed={self.seed})"
 
 
-def run_checked(program: Program, batch: torch.Tensor, mask: torch.Tensor | None, backend: str) -> torch.Tensor:
-    """Run a program on images b 3 h w that fit it; an empty batch comes back empty."""
+def fitted(program: Program, batch: torch.Tensor, segments: torch.Tensor | None = None) -> Program:
+    """The program with the masks that are made of these images b 3 h w, or of what comes with them.
+
+    Raises:
+        ValueError: images that the program does not fit, or segments that are missing or not read.
+    """
     count = batch.shape[0]
     if len(program) != count:
         raise ValueError(f"the program holds {len(program)} samples and x {count}; accepted: equal numbers.")
@@ -233,10 +252,22 @@ def run_checked(program: Program, batch: torch.Tensor, mask: torch.Tensor | None
         raise ValueError(
             "the stored masks are on the CPU and x on a GPU, where copying them would wait at every call; use pipeline.to(x.device) or program.to(x.device)."
         )
-    return backends.run(program, batch, mask, backend) if count else torch.empty_like(batch)
+    return resolve(program, batch, segments)
 
 
-def apply(program: Program, x: torch.Tensor, mask: torch.Tensor | None = None, backend: str = "auto", check: str = "first") -> torch.Tensor:
+def run(program: Program, batch: torch.Tensor, mask: torch.Tensor | None, backend: str) -> torch.Tensor:
+    """Run a program that is fitted; an empty batch comes back empty."""
+    return backends.run(program, batch, mask, backend) if len(batch) else torch.empty_like(batch)
+
+
+def apply(
+    program: Program,
+    x: torch.Tensor,
+    mask: torch.Tensor | None = None,
+    backend: str = "auto",
+    check: str = "first",
+    segments: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Replay a program on images.
 
     Args:
@@ -245,6 +276,8 @@ def apply(program: Program, x: torch.Tensor, mask: torch.Tensor | None = None, b
         mask: b 1 h w, where the pipeline holds `masks.FromTensor()` without a tensor.
         backend: "auto", "torch" or "triton".
         check: "always" reads the values of images on any device, "first" those on the CPU, "never" none.
+        segments: b h w or b k h w, where the pipeline holds `masks.Segments()`. Masks that are made of images are made of x, unless the program
+            is of a call's labels, whose masks were made then.
 
     Raises:
         ValueError, TypeError: bad input, naming the argument, the value and what is accepted.
@@ -259,4 +292,6 @@ def apply(program: Program, x: torch.Tensor, mask: torch.Tensor | None = None, b
         if "from_tensor" not in program.families:
             raise ValueError("mask= was given, but the program reads none; accepted: None.")
         mask = check_mask(mask, images.batch, read)
-    return images.back(run_checked(program, images.batch, mask, backend))
+    if segments is not None:
+        segments = check_segments(segments, images.batch, read)
+    return images.back(run(fitted(program, images.batch, segments), images.batch, mask, backend))

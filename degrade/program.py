@@ -23,7 +23,7 @@ from .ops import find
 from .storing import pack, unpack, write_whole
 from .stream import STREAM, check_stream
 
-CALL_MASK = -1  # in place of a map's row: the mask given at the call, at the sample's own position
+CALL_MASK = -1  # in place of a map's row: what the call gives or makes for the sample
 
 
 PER_SAMPLE = ("ids", "code", "theta", "severity", "level", "family", "numbers", "first", "last")  # fields with a row for each sample
@@ -76,10 +76,15 @@ class Program:
             yield find(self.ops[code]), rows[own], slots[own]
 
     def waiting(self) -> Array:
-        """Which regions read the mask that is given at the call: (b, r) bool."""
-        if "from_tensor" not in self.families:
-            return np.zeros(self.family.shape, dtype=bool)
-        return (self.family == self.families.index("from_tensor")) & (self.numbers[..., 0] == CALL_MASK)
+        """Which regions read a mask that a call gives or makes: (b, r) bool."""
+        return self.reads_map() & (self.numbers[..., 0] == CALL_MASK)
+
+    def reads_map(self) -> Array:
+        """Which regions read a stored map, or one of a call: (b, r) bool."""
+        from .masks import find as find_mask
+
+        reading = [i for i, name in enumerate(self.families) if find_mask(name).reads_map]
+        return np.isin(self.family, reading) if reading else np.zeros(self.family.shape, dtype=bool)
 
     def leaders(self) -> Array:
         """The outermost region of equal span around each region, (b, r) int; their masks multiply. -1 where unused."""
@@ -218,11 +223,10 @@ class Program:
         for _, same in groups(np.array(mask_numbers(self.fold.tolist()), dtype=np.int64)):
             if (used[:, same] != used[:, same[:1]]).any():
                 raise ValueError("a mask lacks some of its parts.")
-        if "from_tensor" in self.families:
-            rows = self.numbers[..., 0][self.family == self.families.index("from_tensor")]
-            stored = 0 if self.maps is None else len(self.maps)
-            if not ((rows == CALL_MASK) | ((rows >= 0) & (rows < stored) & (rows == np.floor(rows)))).all():
-                raise ValueError("a mask's map is not among those stored.")
+        rows = self.numbers[..., 0][self.reads_map()]
+        stored = 0 if self.maps is None else len(self.maps)
+        if not ((rows == CALL_MASK) | ((rows >= 0) & (rows < stored) & (rows == np.floor(rows)))).all():
+            raise ValueError("a mask's map is not among those stored.")
         if self.maps is not None and tuple(self.maps.shape[1:]) != self.size:
             raise ValueError("the stored maps are not of the program's size.")
 

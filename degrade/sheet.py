@@ -130,7 +130,7 @@ class Sheet:
     def _write_masks(self, uniforms: list[Array]) -> None:
         for w, u in zip(self._masks, uniforms):
             numbers = w.what.draw(u, self.height, self.width)
-            if w.what.name == "from_tensor":
+            if w.what.reads_map:
                 numbers[:, 0] = CALL_MASK if w.what.bank is None else numbers[:, 0] + self.outline.bank_rows[w.place]
             self.numbers[w.rows, w.place, : numbers.shape[1]] = numbers
         if self._masks:

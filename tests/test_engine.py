@@ -58,7 +58,7 @@ def difference(a, b):
 def mixed(seed=3, names=tuple(DEVICE_OPS)):
     """Every op, or these; every mask family, chains, nesting, and chance."""
     ops = [DEVICE_OPS[name]() for name in names]
-    families = [f(area=(0.1, 0.6)) for n, f in masks.FAMILIES.items() if n != "from_tensor"]
+    families = [f(area=(0.1, 0.6)) for n, f in masks.FAMILIES.items() if n not in ("from_tensor", "segments")]
     local = [Local(op, families[i % len(families)]) for i, op in enumerate(ops)]
     chain = Local(
         Compose(degrade.MeanShift(), degrade.GaussianBlur(sigma=(0.5, 2)), Local(degrade.Contrast(), masks.Ellipse())), masks.Rectangle(area=0.3)

@@ -310,10 +310,14 @@ def test_collate_refuses_what_does_not_belong_together():
     given = labels_of("given")
     with pytest.raises(ValueError, match="1 of 2 labels hold a mask"):
         Labels.collate([given, Labels(given.program)])
+
+
+def test_collate_joins_stored_masks_that_differ():
     bank = labels_of("bank")
-    changed = dataclasses.replace(bank.program, maps=1.0 - bank.program.maps)
-    with pytest.raises(ValueError, match="other masks than number 0"):
-        Labels.collate([bank, Labels(changed)])
+    changed = Labels(dataclasses.replace(bank.program, maps=torch.cat([bank.program.maps[:1], 1.0 - bank.program.maps[1:]])))
+    both = Labels.collate([bank, changed, bank])
+    assert len(both.program.maps) == 3 * len(bank.program.maps) - 2  # what all begin with is stored once
+    assert torch.equal(both.masks, torch.cat([bank.masks, changed.masks, bank.masks])) and not torch.equal(bank.masks, changed.masks)
 
 
 def test_labels_on_a_device():

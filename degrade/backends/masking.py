@@ -22,6 +22,11 @@ def resolve_maps(program: Program, mask: torch.Tensor | None, device: torch.devi
     numbers = program.numbers
     waiting = program.waiting()
     if waiting.any():
+        unmade = sorted({program.families[f] for f in program.family[waiting]} - {"from_tensor"})
+        if unmade:
+            raise ValueError(
+                f"the masks {', '.join(unmade)} are made at a call, and this program has seen none; accepted: the program of a call's labels, labels.program."
+            )
         if mask is None:
             raise ValueError("mask=None, but the pipeline holds masks.FromTensor() without a tensor; give mask= as b 1 h w at the call.")
         rows = (len(maps[0]) if maps else 0) + np.arange(len(program), dtype=np.float32)

@@ -82,7 +82,7 @@ def recipe(seed: int, backend: str) -> Pipeline:
     from degrade import REGISTRY, Compose, Local, Pipeline, SomeOf, banks
     from degrade.masks import FAMILIES
 
-    families = [family for name, family in sorted(FAMILIES.items()) if name != "from_tensor"]
+    families = [family for name, family in sorted(FAMILIES.items()) if not family.reads_map]
     ops = [
         Local(op(severity=(0.35, 0.95)), families[i % len(families)](area=(0.15, 0.4), feather=(0.05, 0.25)))
         for i, op in enumerate(REGISTRY[name] for name in sorted(banks.arniqa().ops))

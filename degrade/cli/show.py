@@ -167,12 +167,17 @@ def load_program(path: Path, sample: int | None) -> tuple[Program, str]:
 
 
 def check_masks(program: Program) -> None:
-    """Refuse a program that reads a mask which only a call in Python can give.
+    """Refuse a program that reads what only a call in Python can give.
 
     Raises:
         ValueError: saying what to do.
     """
-    if program.waiting().any():
+    waiting = {program.families[family] for family in program.family[program.waiting()]}
+    if "segments" in waiting:
+        raise ValueError(
+            "the program holds masks.Segments(), which waits for segments= at the call; accepted here: masks that need the image alone. In Python: labels.program.show(x)."
+        )
+    if "from_tensor" in waiting:
         raise ValueError(
             "the program holds masks.FromTensor() without a tensor, which waits for mask= at the call; accepted here: masks that are drawn or stored. In Python: program.show(x, mask=mask)."
         )

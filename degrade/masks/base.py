@@ -38,6 +38,8 @@ class Mask:
     bank: torch.Tensor | None = None  # stored maps (k, h, w), for families that read a tensor; numbers[:, 0] is the row
     shape_draws: ClassVar[int] = 0  # uniforms the family takes beside one per parameter
     columns: ClassVar[int] = MAX_NUMBERS  # numbers that it stores
+    reads_map: ClassVar[bool] = False  # whether numbers[:, 0] is the row of a stored map
+    made_of: ClassVar[str | None] = None  # what a call makes that map of: "image" or "segments"
     weight: ClassVar[Callable[..., torch.Tensor]]
     device: ClassVar[Any]
 

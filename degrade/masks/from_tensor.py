@@ -21,12 +21,13 @@ from degrade.kernels.ramp import device_smoothstep, smoothstep
 from degrade.op import Param
 from degrade.storing import pack, unpack
 
-from .base import Mask, Numbers
+from ._maps import MapMask, device_read, read
+from .base import Numbers
 
 ACCEPTED = 'a tensor "h w", "k h w" or "k 1 h w" of values from 0 to 1, uint8 or bool'
 
 
-class FromTensor(Mask):
+class FromTensor(MapMask):
     """Maps of the frame's size; each sample draws one.
 
     Args:
@@ -80,18 +81,14 @@ class FromTensor(Mask):
 
     @staticmethod
     def weight(y: torch.Tensor, x: torch.Tensor, numbers: Numbers, maps: torch.Tensor | None) -> torch.Tensor:
-        assert maps is not None
-        row = numbers[0].long()
-        value = maps[row, torch.floor(y).long(), torch.floor(x).long()]
+        value = read(y, x, numbers[0], maps)
         ranked = smoothstep((value - numbers[1]) / numbers[2] + 0.5)
         return torch.where(numbers[3] > 0.0, ranked, value)
 
     @staticmethod
     @jit
     def device(y, x, numbers, row, maps):
-        pointer, height, width = maps
-        first = numbers[0].to(tl.int64) * (height * width)
-        value = tl.load(pointer + first + tl.floor(y).to(tl.int32) * width + tl.floor(x).to(tl.int32))
+        value = device_read(y, x, numbers[0], maps)
         ranked = device_smoothstep(tl.div_rn(value - numbers[1], numbers[2]) + 0.5)
         return tl.where(numbers[3] > 0.0, ranked, value)
 
