@@ -18,6 +18,7 @@ from .pipeline import Pipeline, apply
 from .program import Program
 from .recipe import Compose, Local, OneOf, Relative, SomeOf
 from .stream import STREAM
+from .together import Together
 
 __version__ = "0.2.0"
 
@@ -47,6 +48,7 @@ __all__ = [
     "Relative",
     "SomeOf",
     "Stroke",
+    "Together",
     "TwoStrokeOp",
     "Uniform",
     "apply",

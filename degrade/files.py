@@ -16,8 +16,9 @@ from .ops import REGISTRY, find
 from .recipe import Combinator, Compose, Local, Node, OneOf, Relative, SomeOf
 from .storing import write_whole
 from .stream import STREAM, check_stream
+from .together import Together
 
-COMBINATORS: dict[str, Any] = {kind.__name__: kind for kind in (Compose, OneOf, SomeOf, Local, Relative)}
+COMBINATORS: dict[str, Any] = {kind.__name__: kind for kind in (Compose, OneOf, SomeOf, Local, Relative, Together)}
 
 
 def node_to_dict(node: Node) -> dict[str, Any]:
@@ -54,7 +55,12 @@ def node_from_dict(data: Any) -> Node:
     if kind == "Relative":
         _only(kind, arguments, ("child", "reference_size", "p"), ("child", "reference_size"))
         return _build(kind, Relative, {k: v for k, v in arguments.items() if k != "child"}, [node_from_dict(arguments["child"])])
-    allowed = {"Compose": ("children", "p"), "OneOf": ("children", "weights", "p"), "SomeOf": ("children", "n", "weights", "order", "p")}[kind]
+    allowed = {
+        "Compose": ("children", "p"),
+        "OneOf": ("children", "weights", "p"),
+        "SomeOf": ("children", "n", "weights", "order", "p"),
+        "Together": ("children", "overlap", "tries", "p"),
+    }[kind]
     _only(kind, arguments, allowed, ("children",))
     if not isinstance(arguments["children"], list):
         raise ValueError(f"{kind} children={arguments['children']!r} is not understood; accepted: a list of recipe entries.")

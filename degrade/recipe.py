@@ -44,6 +44,7 @@ class Combinator:
         self.p = probability("p", p)
 
     own = 0  # uniforms beside p
+    spare = 0  # uniforms after those of the children
     masked = 0  # regions of its own: one for each mask family
     decides = True  # whether they say which children are taken and where
 
@@ -53,7 +54,7 @@ class Combinator:
 
     @cached_property
     def uniforms(self) -> int:
-        return 1 + self.own + sum(uniforms(c) for c in self.children)
+        return 1 + self.own + sum(uniforms(c) for c in self.children) + self.spare
 
     @cached_property
     def regions(self) -> int:

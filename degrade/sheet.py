@@ -5,6 +5,7 @@ A batch is drawn in two steps: first what decides which ops a sample takes and w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +36,7 @@ class Outline:
         decisions = _decisions(root, 0)
         self.counters = np.array(sorted({at // 4 for at in decisions}), dtype=np.int64)
         first = {int(counter): 4 * i for i, counter in enumerate(self.counters)}
+        self.warned: set[int] = set()  # the first region of each node that has warned already
         self.column = {at: first[at // 4] + at % 4 for at in decisions}  # of each uniform, among those of all these counters
 
 
@@ -85,6 +87,7 @@ class Sheet:
         self._decided = rng.draws(key, ids, rng.PARAMETER_SLOT, outline.counters) if len(outline.counters) else np.empty((b, 0))
         self._ops: list[Wanted] = []
         self._masks: list[Wanted] = []
+        self._steps: list[Callable[[Sheet], None]] = []
         fill(outline.root, self, np.arange(b), np.zeros(b, dtype=np.int64), 0, 0)
         drawn = self._uniforms(self._ops + self._masks)
         self._write_ops(drawn[: len(self._ops)])
@@ -104,6 +107,21 @@ class Sheet:
         self.family[rows, region] = self.outline.families.index(mask.name)
         self.first[rows, region], self.last[rows, region] = first, last
         self._masks.append(Wanted(mask, rows, region, at, mask.draws))
+
+    def afterwards(self, step: Callable[[Sheet], None]) -> None:
+        """Something to be done when all ops and masks are drawn."""
+        self._steps.append(step)
+
+    def further(self, rows: Array, at: int, draws: int) -> Array:
+        """Uniforms (n, draws) of each row in sequence, for such a step."""
+        return self._uniforms([Wanted(None, rows, None, at, draws)])[0]
+
+    def write(self, mask: Mask, rows: Array, region: int, numbers: Array) -> None:
+        """The numbers (n, columns) that a mask family drew."""
+        if mask.reads_map:
+            numbers = numbers.copy()
+            numbers[:, 0] = CALL_MASK if mask.bank is None else numbers[:, 0] + self.outline.bank_rows[region]
+        self.numbers[rows, region, : numbers.shape[1]] = numbers
 
     def _uniforms(self, wanted: list[Wanted]) -> list[Array]:
         """What each one is drawn from, (n, count) float64 in (0, 1), all from one Philox call."""
@@ -129,12 +147,11 @@ class Sheet:
 
     def _write_masks(self, uniforms: list[Array]) -> None:
         for w, u in zip(self._masks, uniforms):
-            numbers = w.what.draw(u, self.height, self.width)
-            if w.what.reads_map:
-                numbers[:, 0] = CALL_MASK if w.what.bank is None else numbers[:, 0] + self.outline.bank_rows[w.place]
-            self.numbers[w.rows, w.place, : numbers.shape[1]] = numbers
+            self.write(w.what, w.rows, w.place, w.what.draw(u, self.height, self.width))
         if self._masks:
             self._trim()
+        for step in self._steps:
+            step(self)
 
     def _trim(self) -> None:
         """Shrink every region to its occupied slots and drop the empty ones, so that a program has one form only."""

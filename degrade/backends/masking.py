@@ -8,7 +8,7 @@ import torch
 from degrade.distributions import Array
 from degrade.kernels import plan as layout
 from degrade.masks import find
-from degrade.masks.combine import operations
+from degrade.masks.combine import combine, operations, perform
 from degrade.program import Program
 
 
@@ -71,11 +71,8 @@ class Masks:
             at = torch.from_numpy(inside).to(self.device)
             held.append(self.region(region, rows[inside]))
             for operation in operations(int(self.program.fold[region])):
-                if operation == layout.INVERT:
-                    held.append(1.0 - held.pop())
-                elif len(held) > 1:
-                    top = held.pop()
-                    held.append(combine(held.pop(), top, operation))
+                if operation == layout.INVERT or len(held) > 1:
+                    perform(held, operation)
                 else:
                     top = held.pop()
                     if operation == layout.MODULATE:
@@ -84,17 +81,6 @@ class Masks:
                         top = (top > 0.0).to(torch.float32)
                     total[at] = combine(total[at], top, operation)
         return total, strength
-
-
-def combine(under: torch.Tensor, top: torch.Tensor, operation: int) -> torch.Tensor:
-    """Two weights by an operation of a fold."""
-    if operation == layout.UNION:
-        return torch.maximum(under, top)
-    if operation == layout.INTERSECTION:
-        return torch.minimum(under, top)
-    if operation == layout.DIFFERENCE:
-        return torch.minimum(under, 1.0 - top)
-    return under * top
 
 
 def slot_weights(program: Program, mask: torch.Tensor | None = None, device: torch.device | None = None) -> torch.Tensor:

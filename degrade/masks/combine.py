@@ -10,7 +10,10 @@ of the masks around, so the fold of a mask by itself is one product.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+import torch
 
 from degrade.kernels import plan as layout
 
@@ -149,6 +152,33 @@ def operations(fold: int) -> list[int]:
         out.append(fold & layout.FOLD_MASK)
         fold >>= layout.FOLD_BITS
     return out
+
+
+def evaluate(weights: Sequence[torch.Tensor], leaves: Sequence[Leaf]) -> torch.Tensor:
+    """What the weights of a mask's `parts` come to."""
+    held: list[torch.Tensor] = []
+    for weight, leaf in zip(weights, leaves):
+        held.append(weight)
+        for operation in operations(leaf.fold):
+            perform(held, operation)
+    return held.pop()
+
+
+def perform(held: list[torch.Tensor], operation: int) -> None:
+    """One operation on the uppermost weights of a stack."""
+    top = held.pop()
+    held.append(1.0 - top if operation == layout.INVERT else combine(held.pop(), top, operation))
+
+
+def combine(under: torch.Tensor, top: torch.Tensor, operation: int) -> torch.Tensor:
+    """Two weights by an operation of a fold."""
+    if operation == layout.UNION:
+        return torch.maximum(under, top)
+    if operation == layout.INTERSECTION:
+        return torch.minimum(under, top)
+    if operation == layout.DIFFERENCE:
+        return torch.minimum(under, 1.0 - top)
+    return under * top
 
 
 def combines(folds: Any) -> bool:
