@@ -7,13 +7,14 @@ from typing import Any as _Any
 if not _os.path.isdir(_os.path.join(__path__[0], "kernels")):
     __path__.append(_os.path.dirname(__path__[0]))
 
-from . import banks, data, effect, functional, masks, perceptual
+from . import banks, cells, data, effect, functional, masks, perceptual
 from .distributions import Choice, HalfNormal, Levels, LogUniform, Normal, Uniform
 from .errors import unknown as _unknown
 from .labels import Labels
 from .loading import load
 from .op import CodecOp, Context, Frame, Op, Param, PointOp, Stroke, TwoStrokeOp
 from .ops import REGISTRY, register
+from .partition import Partition
 from .pipeline import Pipeline, apply
 from .program import Program
 from .recipe import Compose, Local, OneOf, Relative, SomeOf
@@ -42,6 +43,7 @@ __all__ = [
     "OneOf",
     "Op",
     "Param",
+    "Partition",
     "Pipeline",
     "PointOp",
     "Program",
@@ -53,6 +55,7 @@ __all__ = [
     "Uniform",
     "apply",
     "banks",
+    "cells",
     "data",
     "effect",
     "functional",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from . import backends
 from .inputs import Images, check_values
-from .program import Program, occupied
+from .program import Program
 
 FIXED = 65535  # full range of the fixed point in which changes of float images are counted
 
@@ -51,30 +51,11 @@ def measure(program: Program, x: torch.Tensor, mask: torch.Tensor | None, weight
             continue
         at = torch.from_numpy(rows)
         here = at.to(batch.device)
-        shorter = first_slots(program.select(rows), slot + 1)
+        shorter = program.select(rows).between(np.zeros(len(rows)), np.full(len(rows), slot + 1))
         y = backends.run(shorter, batch[here], None if mask is None else mask[here], backend)
         change[at, slot], changed[at, slot] = (v.cpu() for v in _compare(latest[here], y, weights[at.to(weights.device), slot].to(batch.device) > 0))
         latest[here] = y
     return Effect(change, changed)
-
-
-def first_slots(program: Program, count: int) -> Program:
-    """The program with all but its first slots emptied, in the form in which it would have been drawn: regions end at their last occupied
-    slot, and those of no occupied slot are gone."""
-    code = np.where(np.arange(program.slots) < count, program.code, np.int16(-1))
-    empty = code < 0
-    first, last, gone = occupied(code, program.first, program.last)
-    return replace(
-        program,
-        code=code,
-        theta=np.where(empty[:, :, None], np.float32(0), program.theta),
-        severity=np.where(empty, np.float32(0), program.severity),
-        level=np.where(empty, np.float32(np.nan), program.level),
-        family=np.where(gone, np.int16(-1), program.family),
-        numbers=np.where(gone[:, :, None], np.float32(0), program.numbers),
-        first=first,
-        last=last,
-    )
 
 
 def _compare(before: torch.Tensor, after: torch.Tensor, inside: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

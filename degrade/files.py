@@ -8,17 +8,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import masks
+from . import cells, masks
 from .errors import unknown
 from .inputs import check_seed
 from .op import Op
 from .ops import REGISTRY, find
+from .partition import Partition
 from .recipe import Combinator, Compose, Local, Node, OneOf, Relative, SomeOf
 from .storing import write_whole
 from .stream import STREAM, check_stream
 from .together import Together
 
-COMBINATORS: dict[str, Any] = {kind.__name__: kind for kind in (Compose, OneOf, SomeOf, Local, Relative, Together)}
+COMBINATORS: dict[str, Any] = {kind.__name__: kind for kind in (Compose, OneOf, SomeOf, Local, Relative, Together, Partition)}
 
 
 def node_to_dict(node: Node) -> dict[str, Any]:
@@ -28,6 +29,8 @@ def node_to_dict(node: Node) -> dict[str, Any]:
     if isinstance(node, Local):
         mask = {type(node.mask).__name__: node.mask.to_dict()}
         return {"Local": {"child": node_to_dict(node.children[0]), "mask": mask, **node.options()}}
+    if isinstance(node, Partition):
+        return {"Partition": {"child": node_to_dict(node.child), "cells": {type(node.cells).__name__: node.cells.to_dict()}, **node.options()}}
     if isinstance(node, Relative):
         return {"Relative": {"child": node_to_dict(node.children[0]), **node.options()}}
     return {type(node).__name__: {"children": [node_to_dict(c) for c in node.children], **node.options()}}
@@ -52,6 +55,11 @@ def node_from_dict(data: Any) -> Node:
         return _build(
             kind, Local, {"child": node_from_dict(arguments["child"]), "mask": mask, **{k: v for k, v in arguments.items() if k in ("p", "blend")}}
         )
+    if kind == "Partition":
+        _only(kind, arguments, ("child", "cells", "p"), ("child", "cells"))
+        name, given = _single(arguments["cells"], "cells")
+        parted = _build(name, partial(cells.from_dict, name), {"arguments": given})
+        return _build(kind, Partition, {**arguments, "child": node_from_dict(arguments["child"]), "cells": parted})
     if kind == "Relative":
         _only(kind, arguments, ("child", "reference_size", "p"), ("child", "reference_size"))
         return _build(kind, Relative, {k: v for k, v in arguments.items() if k != "child"}, [node_from_dict(arguments["child"])])

@@ -104,6 +104,7 @@ def _call(op: type[Op], x: torch.Tensor, given: dict[str, Any], mask: Any, blend
         first=zero,
         last=zero,
         parent=np.full(masked, -1, dtype=np.int16),
+        partition=np.full(masked, -1, dtype=np.int16),
         fold=np.full(masked, BLENDS[blend], dtype=np.int32),
     )
     return images.back(run(program, batch, None if mask is None else check_mask(mask, batch, read), backend))

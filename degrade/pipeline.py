@@ -96,7 +96,7 @@ class Pipeline(nn.Module):
         sheet = Sheet(outline, key, ids, height, width)
         return Program(
             outline.ops, outline.families, size, key, ids, sheet.code, sheet.theta, sheet.severity, sheet.level,
-            sheet.family, sheet.numbers, sheet.first, sheet.last, outline.parent.copy(), outline.fold.copy(), self._maps,
+            sheet.family, sheet.numbers, sheet.first, sheet.last, outline.parent.copy(), outline.fold.copy(), outline.partition.copy(), self._maps,
         )  # fmt: skip
 
     # ---- applying --------------------------------------------------------------------------------------------------------

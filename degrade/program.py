@@ -36,6 +36,8 @@ class Program:
     A region spans the slots first…last of a sample: its chain runs, then is blended once under the mask against the
     image before it. Regions of equal span, one directly inside the other, are blended as one: their weights multiply, or are
     combined as their folds say (`degrade.masks.combine`).
+
+    The cells of a partition are regions whose weights, 0 or 1, do not overlap. The chain of each starts from the image before them all.
     """
 
     ops: tuple[str, ...]  # vocabulary of `code`
@@ -53,6 +55,7 @@ class Program:
     last: Array  # (b, r) int16
     parent: Array  # (r,) int16, the region directly around each region, -1 for none
     fold: Array  # (r,) int32, what becomes of each region's weight; a mask by itself multiplies
+    partition: Array  # (r,) int16, of which partition each region is a cell, -1 for none
     maps: torch.Tensor | None = None  # (k, h, w) float32 stored masks
 
     def __len__(self) -> int:
@@ -92,6 +95,8 @@ class Program:
         leader[:] = np.arange(len(self.parent))
         for region in (self.parent >= 0).nonzero()[0].tolist():
             parent = self.parent[region]
+            if self.partition[parent] >= 0:
+                continue  # a cell is more than a mask
             equal = (self.first[:, parent] == self.first[:, region]) & (self.last[:, parent] == self.last[:, region])
             leader[:, region] = np.where(equal, leader[:, parent], leader[:, region])
         return np.where(self.family >= 0, leader, -1)
@@ -103,6 +108,25 @@ class Program:
         return replace(self, **{name: getattr(self, name)[rows] for name in PER_SAMPLE})
 
     __getitem__ = select
+
+    def between(self, begin: Array, end: Array) -> Program:
+        """The program with all slots emptied but those from `begin` to before `end` of each sample, (b,) each, in the form in which it would
+        have been drawn: regions end at their last occupied slot, and those of no occupied slot are gone."""
+        slot = np.arange(self.slots)
+        code = np.where((slot >= begin[:, None]) & (slot < end[:, None]), self.code, np.int16(-1))
+        empty = code < 0
+        first, last, gone = occupied(code, self.first, self.last)
+        return replace(
+            self,
+            code=code,
+            theta=np.where(empty[:, :, None], np.float32(0), self.theta),
+            severity=np.where(empty, np.float32(0), self.severity),
+            level=np.where(empty, np.float32(np.nan), self.level),
+            family=np.where(gone, np.int16(-1), self.family),
+            numbers=np.where(gone[:, :, None], np.float32(0), self.numbers),
+            first=first,
+            last=last,
+        )
 
     def to(self, device: str | torch.device) -> Program:
         """The program with its stored masks on a device; all else is drawn and planned on the host."""
@@ -154,6 +178,7 @@ class Program:
             "key": self.key,
             "parent": self.parent.tolist(),
             "fold": self.fold.tolist(),
+            "partition": self.partition.tolist(),
             "slots": self.slots,
             "ops": list(self.ops),
             "families": list(self.families),
@@ -218,8 +243,8 @@ class Program:
             raise ValueError("a region spans slots that are not there.")
         if not (self.parent < np.arange(len(self.parent))).all() or not 0 <= self.key < 1 << 64:
             raise ValueError("parent or key is out of range.")
-        if len(self.fold) != len(self.parent):
-            raise ValueError("fold and parent are not of one length.")
+        if not len(self.fold) == len(self.parent) == len(self.partition):
+            raise ValueError("fold, parent and partition are not of one length.")
         for _, same in groups(np.array(mask_numbers(self.fold.tolist()), dtype=np.int64)):
             if (used[:, same] != used[:, same[:1]]).any():
                 raise ValueError("a mask lacks some of its parts.")
@@ -272,6 +297,7 @@ class Program:
             ids=np.asarray([_whole(sample["id"]) for sample in samples], dtype=np.int64),
             parent=np.asarray(data["parent"], dtype=np.int16),
             fold=np.asarray(data["fold"], dtype=np.int32),
+            partition=np.asarray(data["partition"], dtype=np.int16),
             maps=None if data["maps"] is None else unpack(data["maps"]),
             **out,
         )

@@ -45,7 +45,9 @@ class Combinator:
 
     own = 0  # uniforms beside p
     spare = 0  # uniforms after those of the children
-    masked = 0  # regions of its own: one for each mask family
+    masked = 0  # regions of its own: one for each of its `leaves`
+    leaves: tuple[Leaf, ...] = ()
+    parallel = False  # whether each child reads the image as it was before them all
     decides = True  # whether they say which children are taken and where
 
     @cached_property
@@ -219,6 +221,7 @@ class Local(Combinator):
         super().__init__((child,), p)
         for node in walk(child):
             check_blend(blend, type(node))
+        refuse_parallel(child, "Local")
         self.blend = blend
         if not isinstance(mask, (Mask, Combined)):
             raise TypeError(
@@ -298,6 +301,13 @@ def check_blend(blend: str, kind: type[Node]) -> None:
     raise ValueError(f"blend={blend!r} of {kind.__name__} is not accepted; {why}.")
 
 
+def refuse_parallel(child: Node, kind: str) -> None:
+    """Refuse what cannot stand inside a node of this kind."""
+    for node in walk(child):
+        if isinstance(node, Combinator) and node.parallel:
+            raise ValueError(f"{type(node).__name__} inside {kind} is not accepted; accepted: {kind} inside {type(node).__name__}.")
+
+
 def slots_of(node: Node) -> int:
     """How many slots a node takes."""
     return 1 if isinstance(node, Op) else node.slots
@@ -315,7 +325,7 @@ def walk(node: Node) -> list[Node]:
 
 def masks_of(root: Node) -> list[Leaf]:
     """The mask of each region, with what becomes of its weight."""
-    return [leaf for node in walk(root) if isinstance(node, Local) for leaf in node.leaves]
+    return [leaf for node in walk(root) if isinstance(node, Combinator) for leaf in node.leaves]
 
 
 def fill(node: Node, sheet: Sheet, rows: Array, slots: Array, at: int, region: int) -> None:

@@ -5,7 +5,8 @@ A batch is drawn in two steps: first what decides which ops a sample takes and w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +33,7 @@ class Outline:
         self.families = tuple(sorted({mask.name for mask in self.masks}))
         self.columns = columns_of(self.families)
         self.parent = np.array(_parents(root, -1, 0), dtype=np.int16)
+        self.partition = np.array(_partitions(root, -1, count()), dtype=np.int16)
         self.bank_rows = _bank_rows(self.masks)
         decisions = _decisions(root, 0)
         self.counters = np.array(sorted({at // 4 for at in decisions}), dtype=np.int64)
@@ -48,6 +50,14 @@ def _parents(node: Node, around: int, region: int) -> list[int]:
     own = [around, *range(region, region + node.masked - 1)] if node.masked else []
     inner = region + node.masked - 1 if node.masked else around
     return own + [p for child, _, inside in node.placed for p in _parents(child, inner, region + inside)]
+
+
+def _partitions(node: Node, around: int, numbers: Iterator[int]) -> list[int]:
+    """The partition of which each of a node's regions is a cell; -1 for none."""
+    if isinstance(node, Op):
+        return []
+    inner = next(numbers) if node.parallel else -1
+    return [around] * node.masked + [p for child, _, _ in node.placed for p in _partitions(child, inner, numbers)]
 
 
 def _decisions(node: Node, at: int) -> list[int]:
@@ -93,10 +103,10 @@ class Sheet:
         self._write_ops(drawn[: len(self._ops)])
         self._write_masks(drawn[len(self._ops) :])
 
-    def decision(self, rows: Array, at: int, count: int = 0) -> Array:
-        """One uniform of each row, or (n, count) in sequence."""
+    def decision(self, rows: Array, at: int, draws: int = 0) -> Array:
+        """One uniform of each row, or (n, draws) in sequence."""
         column = self.outline.column[at]
-        return self._decided[rows, column : column + count] if count else self._decided[rows, column]
+        return self._decided[rows, column : column + draws] if draws else self._decided[rows, column]
 
     def put(self, op: Op, rows: Array, slots: Array, at: int) -> None:
         """An op in the given slots."""
@@ -104,9 +114,17 @@ class Sheet:
 
     def confine(self, mask: Mask, rows: Array, first: Array, last: Array, at: int, region: int) -> None:
         """A mask over a span of slots."""
-        self.family[rows, region] = self.outline.families.index(mask.name)
-        self.first[rows, region], self.last[rows, region] = first, last
+        self._span(mask.name, rows, first, last, region)
         self._masks.append(Wanted(mask, rows, region, at, mask.draws))
+
+    def confine_to(self, cell: type[Mask], numbers: Array, rows: Array, first: Array, last: Array, region: int) -> None:
+        """A mask that is drawn already, with numbers (n, columns), over a span of slots."""
+        self._span(cell.name, rows, first, last, region)
+        self.numbers[rows, region, : numbers.shape[1]] = numbers
+
+    def _span(self, name: str, rows: Array, first: Array, last: Array, region: int) -> None:
+        self.family[rows, region] = self.outline.families.index(name)
+        self.first[rows, region], self.last[rows, region] = first, last
 
     def afterwards(self, step: Callable[[Sheet], None]) -> None:
         """Something to be done when all ops and masks are drawn."""
@@ -148,7 +166,7 @@ class Sheet:
     def _write_masks(self, uniforms: list[Array]) -> None:
         for w, u in zip(self._masks, uniforms):
             self.write(w.what, w.rows, w.place, w.what.draw(u, self.height, self.width))
-        if self._masks:
+        if self.outline.regions:
             self._trim()
         for step in self._steps:
             step(self)

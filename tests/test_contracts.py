@@ -18,7 +18,7 @@ LAYERS = (
     ("op",),
     ("ops", "masks"),
     ("program",),
-    ("recipe", "sheet", "together"),
+    ("recipe", "sheet", "together", "cells", "partition"),
     ("backends",),
     ("labels", "label_maps", "label_table", "made_masks", "concatenation", "effect", "inputs", "files", "identity"),
     ("compiled", "explain", "expected"),

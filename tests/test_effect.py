@@ -67,6 +67,10 @@ def test_effect_refuses_other_images():
         labels_of("whole").effect(images(torch.float32) * 255)
 
 
+def first_slots(program, count):
+    return program.between(np.zeros(len(program)), np.full(len(program), count))
+
+
 def test_a_program_of_first_slots_is_as_if_it_were_drawn():
     """Probability 0 in place of emptying: the same arrays, regions included."""
 
@@ -75,9 +79,9 @@ def test_a_program_of_first_slots_is_as_if_it_were_drawn():
         return Compose(degrade.Contrast(p=0.5), inner, Local(degrade.GaussianNoise(p=p), masks.Stripes()), degrade.Contrast(p=0.5 * p))
 
     whole, first = (Pipeline(recipe(p), seed=2).sample(range(20), SIZE) for p in (1.0, 0.0))
-    assert effect.first_slots(whole, 2).equals(first) and not whole.equals(first)
-    assert effect.first_slots(whole, whole.slots).equals(whole)
-    assert (effect.first_slots(whole, 0).family == -1).all() and (effect.first_slots(whole, 0).code == -1).all()
+    assert first_slots(whole, 2).equals(first) and not whole.equals(first)
+    assert first_slots(whole, whole.slots).equals(whole)
+    assert (first_slots(whole, 0).family == -1).all() and (first_slots(whole, 0).code == -1).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float16], ids=str)

@@ -14,7 +14,7 @@ from degrade.distributions import Array
 from degrade.kernels import rng
 from degrade.op import MAX_PARAMETERS, Context, Op
 from degrade.ops import find
-from degrade.program import Program
+from degrade.program import Program, groups
 
 from .masking import Masks
 
@@ -111,17 +111,21 @@ class _Run:
         self.canvas = to_canvas(x)
         self.kept: dict[int, torch.Tensor] = {}
         self.code = np.where(program.identity(), -1, program.code)
+        self.cells = program.partition >= 0
         used = self.masks.leaders == np.arange(len(program.parent))
-        self.chains = used & (program.last > program.first)
+        self.chains = used & ((program.last > program.first) | self.cells)
+        self.parted: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # of each partition the image before it, and what it comes to
 
     def result(self) -> torch.Tensor:
+        first, last = (end_of_slot(self.chains, end, self.program.slots) for end in (self.program.first, self.program.last))
         for slot in range(self.program.slots):
-            for region in range(len(self.program.parent)):
-                self.keep(region, np.flatnonzero(self.chains[:, region] & (self.program.first[:, region] == slot)))
-            for code in range(len(self.program.ops)):
-                self.apply(find(self.program.ops[code]), slot, np.flatnonzero(self.code[:, slot] == code))
-            for region in reversed(range(len(self.program.parent))):
-                self.close(region, np.flatnonzero(self.chains[:, region] & (self.program.last[:, region] == slot)))
+            for region, rows in first[slot]:
+                (self.enter if self.cells[region] else self.keep)(region, rows)
+            for code in np.unique(self.code[:, slot]).tolist():
+                if code >= 0:
+                    self.apply(find(self.program.ops[code]), slot, np.flatnonzero(self.code[:, slot] == code))
+            for region, rows in reversed(last[slot]):
+                (self.leave if self.cells[region] else self.close)(region, rows)
         return from_canvas(self.canvas, self.x)
 
     def index(self, rows: Array) -> torch.Tensor:
@@ -129,11 +133,9 @@ class _Run:
 
     def apply(self, op: type[Op], slot: int, rows: Array) -> None:
         """One op in one slot, for the samples that have it there."""
-        if not len(rows):
-            return
         at, every = self.index(rows), len(rows) == len(self.canvas)
         own = self.canvas if every else self.canvas[at]
-        regions = (self.masks.leaders[rows] >= 0) & (self.program.first[rows] == slot) & (self.program.last[rows] == slot)
+        regions = (self.masks.leaders[rows] >= 0) & (self.program.first[rows] == slot) & (self.program.last[rows] == slot) & ~self.cells
         weight, strength = self.masks.weights(rows, regions) if regions.any() else (None, None)
         new = self.changed(op, slot, rows, own, strength)
         new = self.round(new) if weight is None else blend(own, new.clamp(0.0, 1.0), weight, self.round)
@@ -158,17 +160,41 @@ class _Run:
 
     def keep(self, region: int, rows: Array) -> None:
         """Remember the image before a chain."""
-        if len(rows):
-            if region not in self.kept:
-                self.kept[region] = torch.empty_like(self.canvas)
-            self.kept[region][self.index(rows)] = self.canvas[self.index(rows)]
+        if region not in self.kept:
+            self.kept[region] = torch.empty_like(self.canvas)
+        self.kept[region][self.index(rows)] = self.canvas[self.index(rows)]
 
     def close(self, region: int, rows: Array) -> None:
         """Blend a chain against the image before it."""
-        if len(rows):
-            at = self.index(rows)
-            weight, _ = self.masks.weights(rows, self.masks.leaders[rows] == region)
-            self.canvas[at] = blend(self.kept[region][at], self.canvas[at], weight, self.round)
+        at = self.index(rows)
+        weight, _ = self.masks.weights(rows, self.masks.leaders[rows] == region)
+        self.canvas[at] = blend(self.kept[region][at], self.canvas[at], weight, self.round)
+
+    def enter(self, region: int, rows: Array) -> None:
+        """Begin the chain of a cell with the image before its partition."""
+        partition, slot = self.program.partition[region], self.program.first[rows, region]
+        before, merged = self.parted.setdefault(int(partition), (torch.empty_like(self.canvas), torch.empty_like(self.canvas)))
+        of = self.chains[rows] & (self.program.partition == partition)
+        new = self.index(rows[np.where(of, self.program.first[rows], self.program.slots).min(1) == slot])
+        before[new] = merged[new] = self.canvas[new]
+        at = self.index(rows)
+        self.canvas[at] = before[at]
+
+    def leave(self, region: int, rows: Array) -> None:
+        """End it: what the cell holds is its part of what the partition comes to."""
+        merged, at = self.parted[int(self.program.partition[region])][1], self.index(rows)
+        inside = self.masks.region(region, rows)[:, None] > 0.0
+        self.canvas[at] = merged[at] = torch.where(inside, self.canvas[at], merged[at])
+
+
+def end_of_slot(chains: Array, end: Array, slots: int) -> list[list[tuple[int, Array]]]:
+    """Of every slot the regions (b, r) that have this end there, rising, each with its samples."""
+    out: list[list[tuple[int, Array]]] = [[] for _ in range(slots)]
+    for region in np.flatnonzero(chains.any(0)).tolist():
+        own = np.flatnonzero(chains[:, region])
+        for slot, at in groups(end[own, region]):
+            out[slot].append((region, own[at]))
+    return out
 
 
 @functools.cache

@@ -8,6 +8,7 @@ from typing import Any
 
 from degrade.errors import unknown
 
+from ._cells import Cell, GridCell, SegmentCell, VoronoiCell
 from .base import Mask
 from .combine import COMBINATIONS, Combined
 
@@ -21,9 +22,10 @@ for _module in sorted(m.name for m in pkgutil.iter_modules(__path__)):
             FAMILIES[_found.name] = _found
             globals()[_found.__name__] = _found
 
+FAMILIES.update({cell.name: cell for cell in (GridCell, SegmentCell, VoronoiCell)})  # of programs alone: a Partition draws them
 globals().update(COMBINATIONS)
 
-__all__ = ["FAMILIES", "Mask", *(_family.__name__ for _family in FAMILIES.values()), *COMBINATIONS]
+__all__ = ["FAMILIES", "Mask", *(_family.__name__ for _family in FAMILIES.values() if not issubclass(_family, Cell)), *COMBINATIONS]
 
 
 def find(name: str) -> type[Mask]:

@@ -66,7 +66,7 @@ class Mask:
 
     def draw(self, u: Array, height: int, width: int) -> Array:
         """The numbers of n masks, (n, columns) float32, from uniforms u: (n, draws)."""
-        drawn = {name: _value(self.parameters[name], how, u[:, i]) for i, (name, how) in enumerate(self.values.items())}
+        drawn = {name: drawn_value(self.parameters[name], how, u[:, i]) for i, (name, how) in enumerate(self.values.items())}
         numbers = np.zeros((len(u), self.columns), dtype=np.float32)
         solved = self.solve(u[:, len(self.values) :], height, width, **drawn)
         numbers[:, : solved.shape[1]] = solved
@@ -100,7 +100,7 @@ class Mask:
 # Both use single additions, multiplications, div_rn and sqrt_rn only, so that areas agree bit for bit across backends.
 
 
-def _value(param: Param, how: Any, u: Array) -> Array:
+def drawn_value(param: Param, how: Any, u: Array) -> Array:
     """What a distribution draws; every whole number of a range is as likely as any other."""
     if param.integer and isinstance(how, Uniform):
         low, high = np.ceil(how.low), np.floor(how.high)

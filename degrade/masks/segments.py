@@ -67,22 +67,9 @@ class Segments(MadeMask):
             raise ValueError(unknown("pick", pick, PICKS))
         if area is not None and pick != "random":
             raise ValueError(f"pick={pick!r} does not go with area=, which picks by area; leave one of them out.")
-        self.pick, self.ignore = pick, _labels("ignore", ignore)
-        self.classes = None if classes is None else _labels("classes", classes)
-        self.runs = self._runs()
-
-    def _runs(self) -> Array:
-        """The labels that may be picked as runs first…last, each as the one number LABELS · first + last."""
-        allowed = np.zeros(LABELS + 2, dtype=np.int64)
-        allowed[1:-1] = 1 if self.classes is None else np.isin(np.arange(LABELS), self.classes)
-        allowed[1 + np.array(self.ignore, dtype=np.int64)] = 0
-        first, end = (np.flatnonzero(np.diff(allowed) == step) for step in (1, -1))
-        most = self.columns - FIRST
-        if not 1 <= len(first) <= most:
-            what = f"classes and ignore leave {len(first)} runs of labels"
-            raise ValueError(f"{what}; accepted: labels that form 1 to {most} runs of successive ones.")
-        runs: Array = first * LABELS + end - 1
-        return np.concatenate([runs, np.repeat(runs[-1:], most - len(runs))])  # the last again is nothing new
+        self.pick, self.ignore = pick, labels_given("ignore", ignore)
+        self.classes = None if classes is None else labels_given("classes", classes)
+        self.runs = as_runs(self.classes, self.ignore, self.columns - FIRST)
 
     def solve(self, u: Array, height: int, width: int, **drawn: Array) -> Array:
         n = len(u)
@@ -115,6 +102,23 @@ class Segments(MadeMask):
             weight = torch.where(one < count, weight.to(torch.float32), 0.0)
             out[part] = feathered(weight, radius[part]) if (drawn[part, 4] > 0).any() else weight
         return out
+
+
+def as_runs(classes: list[int] | None, ignore: list[int], most: int) -> Array:
+    """The labels that count as runs first…last, each as the one number LABELS · first + last: (most,).
+
+    Raises:
+        ValueError: if they form none or more.
+    """
+    counts = np.zeros(LABELS + 2, dtype=np.int64)
+    counts[1:-1] = 1 if classes is None else np.isin(np.arange(LABELS), classes)
+    counts[1 + np.array(ignore, dtype=np.int64)] = 0
+    first, end = (np.flatnonzero(np.diff(counts) == step) for step in (1, -1))
+    if not 1 <= len(first) <= most:
+        what = f"classes and ignore leave {len(first)} runs of labels"
+        raise ValueError(f"{what}; accepted: labels that form 1 to {most} runs of successive ones.")
+    runs: Array = first * LABELS + end - 1
+    return np.concatenate([runs, np.repeat(runs[-1:], most - len(runs))])  # the last again is nothing new
 
 
 def values_of(masks: torch.Tensor) -> torch.Tensor:
@@ -173,7 +177,7 @@ def _whole(masks: torch.Tensor) -> torch.Tensor:
     return (values_of(masks) * float(WHOLE) + 0.5).to(torch.int64)
 
 
-def _labels(argument: str, given: Any) -> list[int]:
+def labels_given(argument: str, given: Any) -> list[int]:
     """Label values, checked, sorted, each once."""
     accepted = f"whole numbers from 0 to {LABELS - 1}, such as [1, 2, 7]"
     if not isinstance(given, Iterable) or isinstance(given, (str, bytes)):
