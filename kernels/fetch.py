@@ -2,6 +2,9 @@
 
 An image is the tuple (pointer to its first plane, height, width); planes follow each other. Its element type tells its
 precision: uint16 is 16-bit fixed point over 0..1, float32 is itself.
+
+Where only a window of the frame is stored, four numbers more say which: its top and left pixel, and how many rows and columns it has.
+Coordinates are the frame's all the same.
 """
 
 from __future__ import annotations
@@ -61,7 +64,10 @@ def narrow(v, like):
 @jit
 def place(image, y, x):
     """The offset of pixel (y, x), clamped to the frame, in a plane; coordinates broadcast."""
-    pointer, height, width = image
+    if len(image) > 3:
+        y, x, height, width = y - image[3], x - image[4], image[5], image[6]
+    else:
+        height, width = image[1], image[2]
     at = tl.minimum(tl.maximum(y, 0), height - 1) * width + tl.minimum(tl.maximum(x, 0), width - 1)
     if len(at.shape) == 2:
         # Lanes go along rows. Clamped coordinates do not show it, and Triton 3.6 then lays the lanes down the columns, where an access
@@ -73,15 +79,21 @@ def place(image, y, x):
 @jit
 def place_in_column(image, y, x):
     """The same for an x in the frame, as a program's own is: where rows are aligned, neighbours are accessed together."""
-    pointer, height, width = image
+    if len(image) > 3:
+        y, x, height, width = y - image[3], x - image[4], image[5], image[6]
+    else:
+        height, width = image[1], image[2]
     return tl.minimum(tl.maximum(y, 0), height - 1) * width + x
 
 
 @jit
 def raw(image, c, at):
     """One channel as it is stored."""
-    pointer, height, width = image
-    return tl.load(pointer + at + c * height * width)
+    if len(image) > 3:
+        plane = image[5] * image[6]
+    else:
+        plane = image[1] * image[2]
+    return tl.load(image[0] + at + c * plane)
 
 
 @jit

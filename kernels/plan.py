@@ -30,6 +30,14 @@ FOLD_BITS, FOLD_MASK = 3, 7
 FAMILY, NUMBERS, FOLD, OPERATIONS = range(4)
 REGION = 4
 
+# Where only windows of the frame are stored: one for each sample, after a head of which TOTAL is the size of all of them together. PARENT is
+# the image that the sample is read from and written to, whose first pixel is that of the frame at FROM_TOP, FROM_LEFT. BASE is where the
+# window begins. Sizes and beginnings are in units of UNIT elements. ONLY is the mask of the pixels that are written, or -1 for all.
+TOTAL, HEAD = 0, 4
+PARENT, TOP, LEFT, HIGH, WIDE, BASE, ONLY, FROM_TOP, FROM_LEFT = range(9)
+WINDOW = 12
+UNIT = 16
+
 # The same numbers for device code, which sees no plain globals.
 N_INSTRUCTION, N_ITEM = tl.constexpr(INSTRUCTION), tl.constexpr(ITEM)
 IS_EMPTY, IS_SAVE, IS_BLEND = tl.constexpr(EMPTY), tl.constexpr(SAVE), tl.constexpr(BLEND)
@@ -40,6 +48,9 @@ OF_BEGIN, OF_END, OF_FIRST_TILE = tl.constexpr(BEGIN), tl.constexpr(END), tl.con
 OF_TILE_Y, OF_TILE_X, OF_TILES_WIDE = tl.constexpr(TILE_Y), tl.constexpr(TILE_X), tl.constexpr(TILES_WIDE)
 OF_CHANGES, OF_READS = tl.constexpr(CHANGES), tl.constexpr(READS)
 OF_STROKE, OF_STAGE, OF_SOURCE, OF_TARGET = tl.constexpr(STROKE), tl.constexpr(STAGE), tl.constexpr(SOURCE), tl.constexpr(TARGET)
+N_HEAD, N_WINDOW, N_UNIT = tl.constexpr(HEAD), tl.constexpr(WINDOW), tl.constexpr(UNIT)
+OF_PARENT, OF_TOP, OF_LEFT, OF_HIGH, OF_WIDE = tl.constexpr(PARENT), tl.constexpr(TOP), tl.constexpr(LEFT), tl.constexpr(HIGH), tl.constexpr(WIDE)
+OF_BASE, OF_ONLY, OF_FROM_TOP, OF_FROM_LEFT = tl.constexpr(BASE), tl.constexpr(ONLY), tl.constexpr(FROM_TOP), tl.constexpr(FROM_LEFT)
 N_REGION, OF_NUMBERS, OF_FOLD, OF_OPERATIONS = tl.constexpr(REGION), tl.constexpr(NUMBERS), tl.constexpr(FOLD), tl.constexpr(OPERATIONS)
 IS_UNION, IS_INTERSECTION, IS_DIFFERENCE, IS_INVERT, IS_MODULATE = (tl.constexpr(o) for o in range(UNION, MODULATE + 1))
 AN_OPERATION, TO_NEXT = tl.constexpr(FOLD_MASK), tl.constexpr(FOLD_BITS)

@@ -5,10 +5,16 @@ from __future__ import annotations
 from .fetch import narrow, settle_value
 from .lang import jit, tl
 from .plan import (
+    N_HEAD,
     N_INSTRUCTION,
     N_ITEM,
+    N_UNIT,
+    N_WINDOW,
+    OF_BASE,
     OF_BEGIN,
     OF_FIRST_TILE,
+    OF_HIGH,
+    OF_LEFT,
     OF_SLOT,
     OF_SOURCE,
     OF_STAGE,
@@ -19,6 +25,8 @@ from .plan import (
     OF_TILE_X,
     OF_TILE_Y,
     OF_TILES_WIDE,
+    OF_TOP,
+    OF_WIDE,
     OF_WORDS,
 )
 
@@ -46,6 +54,39 @@ def tile_of(items, item_of, height, width, ROWS: tl.constexpr, COLUMNS: tl.const
 
 
 @jit
+def stored(windows, n, samples, height, width, WINDOWED: tl.constexpr):
+    """What of sample n's frame is stored: its top and left, rows and columns, where it begins, and the size of all samples' together."""
+    if WINDOWED:
+        own = windows + N_HEAD + n * N_WINDOW
+        top, left, rows, columns = tl.load(own + OF_TOP), tl.load(own + OF_LEFT), tl.load(own + OF_HIGH), tl.load(own + OF_WIDE)
+        return top, left, rows, columns, tl.load(own + OF_BASE).to(tl.int64) * N_UNIT, tl.load(windows).to(tl.int64) * N_UNIT
+    else:
+        plane = height * width
+        return 0, 0, height, width, n.to(tl.int64) * 3 * plane, samples.to(tl.int64) * 3 * plane
+
+
+@jit
+def within(y, x, inside, window, WINDOWED: tl.constexpr):
+    """Coordinates clamped to the window, and which lanes are inside it."""
+    if WINDOWED:
+        top, left, rows, columns, base, total = window
+        inside = inside & (y >= top) & (y < top + rows) & (x >= left) & (x < left + columns)
+        y = tl.minimum(tl.maximum(y, top), top + rows - 1)
+        x = tl.max_contiguous(tl.minimum(tl.maximum(x, left), left + columns - 1), (1, 2))  # as in fetch.place
+    return y, x, inside
+
+
+@jit
+def view(pointer, height, width, window, WINDOWED: tl.constexpr):
+    """An image of the frame, at what is stored of it."""
+    top, left, rows, columns, base, total = window
+    if WINDOWED:
+        return pointer, height, width, top, left, rows, columns
+    else:
+        return pointer, height, width
+
+
+@jit
 def scalars8(floats, at):
     """The parameters of an op. Loaded in its own branch, those that it does not use cost nothing."""
     a = floats + at
@@ -53,9 +94,9 @@ def scalars8(floats, at):
 
 
 @jit
-def buffer_at(scratch, which, samples, plane, base):
+def buffer_at(scratch, which, window):
     """A sample in half 1 or 2 of the scratch."""
-    return scratch + (which - 1).to(tl.int64) * samples * 3 * plane + base
+    return scratch + (which - 1).to(tl.int64) * window[5] + window[4]
 
 
 @jit
@@ -86,11 +127,13 @@ def reach(
     instructions,
     items,
     item_of,
+    windows,  # which part of its frame of each sample is stored
     positions,  # instructions per sample
     samples,
-    height,
+    height,  # of the frame
     width,
     FIXED: tl.constexpr,  # 16-bit fixed point, else float32
+    WINDOWED: tl.constexpr,  # only windows are stored, else the whole frame of each sample
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
     REACH,  # a tuple of device functions; never annotate it constexpr, or stale binaries are served
@@ -100,19 +143,20 @@ def reach(
     n = tl.load(item)
     step = instructions + (n * positions + tl.load(item + OF_BEGIN)) * N_INSTRUCTION
     stroke, stage, source, target = tl.load(item + OF_STROKE), tl.load(item + OF_STAGE), tl.load(item + OF_SOURCE), tl.load(item + OF_TARGET)
-    plane = height * width
-    base = n.to(tl.int64) * 3 * plane
-    image = canvas + base
+    window = stored(windows, n, samples, height, width, WINDOWED)
+    y, x, inside = within(y, x, inside, window, WINDOWED)
+    image = canvas + window[4]
     before = image
     if source > 0:
-        before = buffer_at(scratch, source, samples, plane, base)
+        before = buffer_at(scratch, source, window)
     table = floats + tl.load(step + OF_TABLE)
     own = words + tl.load(step + OF_WORDS)
     rng = draws_of(ints, ids, n, tl.load(step + OF_SLOT))
     for i in tl.static_range(len(REACH)):
         if stroke == i:
             theta = scalars8(floats, tl.load(step + OF_THETA))
-            r, g, b = REACH[i]((image, height, width), (before, height, width), y, x, theta, table, own, rng, stage, inside)
+            around, last = view(image, height, width, window, WINDOWED), view(before, height, width, window, WINDOWED)
+            r, g, b = REACH[i](around, last, y, x, theta, table, own, rng, stage, inside)
             if target > 0:
-                to = buffer_at(scratch, target, samples, plane, base)
-                store3(to, y * width + x, plane, settle_value(r, FIXED), settle_value(g, FIXED), settle_value(b, FIXED), inside)
+                to, at, plane = buffer_at(scratch, target, window), (y - window[0]) * window[3] + (x - window[1]), window[2] * window[3]
+                store3(to, at, plane, settle_value(r, FIXED), settle_value(g, FIXED), settle_value(b, FIXED), inside)

@@ -17,17 +17,23 @@ from .plan import (
     IS_MODULATE,
     IS_SAVE,
     IS_UNION,
+    N_HEAD,
     N_INSTRUCTION,
     N_REGION,
+    N_WINDOW,
     OF_BEGIN,
     OF_CHANGES,
     OF_COUNT,
     OF_DEPTH,
     OF_END,
     OF_FOLD,
+    OF_FROM_LEFT,
+    OF_FROM_TOP,
     OF_MASKS,
     OF_NUMBERS,
+    OF_ONLY,
     OF_OPERATIONS,
+    OF_PARENT,
     OF_READS,
     OF_SLOT,
     OF_SOURCE,
@@ -37,7 +43,7 @@ from .plan import (
     OF_Y0,
     TO_NEXT,
 )
-from .reach import buffer_at, draws_of, scalars8, store3, tile_of
+from .reach import buffer_at, draws_of, scalars8, store3, stored, tile_of, view, within
 
 
 @jit
@@ -170,9 +176,10 @@ def settle(
     regions,  # per mask its family, the offset of its numbers, its fold
     items,
     item_of,
+    windows,  # which part of its frame of each sample is stored, and of which image it is
     positions,  # instructions per sample
     samples,
-    height,
+    height,  # of the frame
     width,
     s0, s1, s2, s3,  # strides of source, in elements
     o0, o1, o2, o3,  # strides of out
@@ -182,6 +189,7 @@ def settle(
     UNIT: tl.constexpr,  # neighbours in a row of source and out are neighbours in memory
     WHOLE: tl.constexpr,  # the frame is as wide as whole tiles, and all rows are aligned
     FOLDS: tl.constexpr,  # masks may be combined by more than products
+    WINDOWED: tl.constexpr,  # only windows are stored, else the whole frame of each sample
     MODULATES: tl.constexpr,  # bits of the POINT and SETTLE functions whose strength a mask may be; 0 if no mask is one
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
@@ -199,16 +207,22 @@ def settle(
     n, begin, end = tl.load(item), tl.load(item + OF_BEGIN), tl.load(item + OF_END)
     which = tl.load(item + OF_SOURCE)
     reads, changes = meets(item + OF_READS, top, left, ROWS, COLUMNS), meets(item + OF_CHANGES, top, left, ROWS, COLUMNS)
-    plane = height * width
-    base = n.to(tl.int64) * 3 * plane
-    at = y * width + x
-    came = source + strided(n, y, x, s0, s2, s3, UNIT)
+    window = stored(windows, n, samples, height, width, WINDOWED)
+    y, x, inside = within(y, x, inside, window, WINDOWED)
+    plane, base, total = window[2] * window[3], window[4], window[5]
+    at = (y - window[0]) * window[3] + (x - window[1])
+    parent, down, across = n, y, x
+    if WINDOWED:
+        of = windows + N_HEAD + n * N_WINDOW
+        parent, only = tl.load(of + OF_PARENT), tl.load(of + OF_ONLY)
+        down, across = y - tl.load(of + OF_FROM_TOP), x - tl.load(of + OF_FROM_LEFT)
+    came = source + strided(parent, down, across, s0, s2, s3, UNIT)
     if DOOR:
         r, g, b = widen(tl.load(came)), widen(tl.load(came + s1)), widen(tl.load(came + 2 * s1))
         if source.dtype.element_ty != tl.uint8:
             r, g, b = at_the_door(r, FIXED), at_the_door(g, FIXED), at_the_door(b, FIXED)
     else:
-        r, g, b = fetch_column((canvas + base, height, width), y, x)
+        r, g, b = fetch_column(view(canvas + base, height, width, window, WINDOWED), y, x)
     for position in range(begin, end):
         step = instructions + (n * positions + position) * N_INSTRUCTION
         code, count, first = tl.load(step), tl.load(step + OF_COUNT), tl.load(step + OF_MASKS)
@@ -216,14 +230,14 @@ def settle(
         depth = tl.load(step + OF_DEPTH)
         touched = meets(step + OF_Y0, top, left, ROWS, COLUMNS)
         if (code != IS_EMPTY) & touched:
-            level = keep + (depth.to(tl.int64) * samples * 3 * plane + base)
+            level = keep + (depth.to(tl.int64) * total + base)
             if code == IS_SAVE:
                 store3(level, at, plane, r, g, b, inside)
             else:
                 r1, g1, b1 = r, g, b
                 if code == IS_BLEND:
                     tl.debug_barrier()  # what SAVE stored in this launch may have been another thread's
-                    r, g, b = fetch_column((level, height, width), y, x)
+                    r, g, b = fetch_column(view(level, height, width, window, WINDOWED), y, x)
                 table = floats + at_table
                 rng = draws_of(ints, ids, n, slot)
                 if MODULATES:
@@ -239,8 +253,8 @@ def settle(
                         theta = scalars8(floats, at_theta)
                         if (MODULATES >> (len(POINT) + i)) & 1:
                             theta = modulated(theta, strength)
-                        before = buffer_at(scratch, which, samples, plane, base)
-                        r1, g1, b1 = SETTLE[i]((before, height, width), y, x, r, g, b, theta, table, words + at_words, rng)
+                        before = view(buffer_at(scratch, which, window), height, width, window, WINDOWED)
+                        r1, g1, b1 = SETTLE[i](before, y, x, r, g, b, theta, table, words + at_words, rng)
                 if count == 0:
                     r, g, b = settle_value(r1, FIXED), settle_value(g1, FIXED), settle_value(b1, FIXED)
                 else:
@@ -250,7 +264,11 @@ def settle(
     if reads:
         store3(canvas + base, at, plane, r, g, b, inside)
     if changes == 0:
-        to = out + strided(n, y, x, o0, o2, o3, UNIT)
+        if WINDOWED:
+            if only >= 0:
+                m, _ = weight_of(regions, only, 1, floats, (maps, height, width), y, x, MASKS, False)
+                inside = inside & (m > 0.0)
+        to = out + strided(parent, down, across, o0, o2, o3, UNIT)
         tl.store(to, leave(r, tl.load(came), out, ROUNDS), mask=inside)
         tl.store(to + o1, leave(g, tl.load(came + s1), out, ROUNDS), mask=inside)
         tl.store(to + 2 * o1, leave(b, tl.load(came + 2 * s1), out, ROUNDS), mask=inside)

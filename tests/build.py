@@ -31,7 +31,7 @@ def build(kernel, warps, target, dtype, constants, tuples, registers=None):
     pointers = dict(
         source=POINTERS[dtype], out=POINTERS[dtype], canvas=canvas, scratch=canvas, keep=canvas, words="*i64", maps="*fp32", floats="*fp32"
     )
-    pointers |= dict.fromkeys(("ints", "ids", "instructions", "regions", "items", "item_of"), "*i32")
+    pointers |= dict.fromkeys(("ints", "ids", "instructions", "regions", "items", "item_of", "windows"), "*i32")
     signature, constexprs = {}, {}
     for i, name in enumerate(kernel.arg_names):
         if name in tuples:

@@ -9,6 +9,7 @@ import degrade
 from degrade import Local, Pipeline, masks
 from degrade.backends import engine
 from degrade.explain import H100
+from degrade.made_masks import resolve
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32], ids=str)
@@ -18,7 +19,8 @@ def test_counts_the_launches_and_tiles_that_run(dtype, monkeypatch):
     pipe = mixed()
     told = pipe.explain((40, 70), batch=5, dtype=dtype)
     program = pipe.sample(range(5), (40, 70))
-    engine.execute(program, torch.zeros(5, 3, 40, 70, dtype=dtype))
+    x = torch.zeros(5, 3, 40, 70, dtype=dtype)
+    engine.execute(resolve(program, x), x)
     assert [(row.kind.split()[0], row.tiles) for row in told.rows] == launched
 
 

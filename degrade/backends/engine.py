@@ -27,7 +27,9 @@ from . import native
 from .beside import run_beside
 from .masking import resolve_maps
 from .plan import Launch, Plan, make_plan
+from .stages import run_stages
 from .upload import upload
+from .windows import Origins
 
 PATIENCE = 1.5  # seconds of building after which it is said
 SETTLE_REGISTERS = 96  # a thread; with more of them the card holds fewer programs, which wait for their loads
@@ -36,10 +38,26 @@ ALIGNMENT = 16  # bytes that Triton asks of pointers, and elements that a sample
 
 def execute(program: Program, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
     """Apply a program to images b 3 h w of any accepted dtype and any strides."""
+    if (program.partition >= 0).any():
+        return run_stages(program, x, mask, run_program, run_cells)
+    return run_program(program, x, mask)
+
+
+def run_program(program: Program, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    """The same for a program without partitions."""
     maps, numbers = resolve_maps(program, mask, x.device)
-    plan = make_plan(program, numbers)
+    return run_plan(make_plan(program, numbers), x, torch.empty_like(x), maps, program.size)
+
+
+def run_cells(program: Program, origins: Origins, x: torch.Tensor, out: torch.Tensor) -> None:
+    """Apply a program whose samples are cells of images to where they lie in `out`, which holds the images x as they are."""
+    run_plan(make_plan(program, program.numbers, origins), x, out, program.maps, program.size)
+
+
+def run_plan(plan: Plan, x: torch.Tensor, out: torch.Tensor, maps: torch.Tensor | None, frame: tuple[int, int]) -> torch.Tensor:
+    """Run a plan from the images x to the images out."""
     with torch.cuda.device_of(x):  # Triton launches on the current device; nothing for images on the CPU
-        buffers = Buffers(plan, x, maps)
+        buffers = Buffers(plan, x, out, maps, frame)
         with announced(plan, x):
             door, *launches = (launch for launch in plan.launches if launch.tiles)
             run_settle(plan, buffers, door, door=True)
@@ -73,7 +91,7 @@ _BUILT: set[tuple[object, ...]] = set()
 @contextlib.contextmanager
 def announced(plan: Plan, x: torch.Tensor) -> Iterator[None]:
     """Say so when the first use of a set of ops keeps the user waiting for its kernels to be built."""
-    kind = plan.vocabulary.points, plan.vocabulary.strokes, plan.families, plan.folds, plan.modulates, x.dtype, len(plan.launches) > 1
+    kind = plan.vocabulary.points, plan.vocabulary.strokes, plan.families, plan.folds, plan.modulates, plan.windowed, x.dtype, len(plan.launches) > 1
     if kind in _BUILT or (not x.is_cuda and native.interpreted()):
         yield
         return
@@ -92,28 +110,32 @@ def announced(plan: Plan, x: torch.Tensor) -> Iterator[None]:
 class Buffers:
     """Device memory of one execution. The caching allocators reuse it, per stream, from batch to batch."""
 
-    def __init__(self, plan: Plan, x: torch.Tensor, maps: torch.Tensor | None) -> None:
-        self.x, self.out = x, torch.empty_like(x)
+    def __init__(self, plan: Plan, x: torch.Tensor, out: torch.Tensor, maps: torch.Tensor | None, frame: tuple[int, int]) -> None:
+        self.x, self.out = x, out
         self.fixed = x.dtype != torch.float32
         self.rounds = x.dtype in (torch.float16, torch.bfloat16)
         working = torch.uint16 if self.fixed else torch.float32
         self.ints = upload(plan.arena, x.device)
         floats = self.ints.view(torch.float32)
-        shape = (plan.positions, x.shape[0], *x.shape[2:])
+        shape = (plan.positions, x.shape[0], *frame)
         strides = (*x.stride(), *self.out.stride())
         self.numbers = {"settle": (*shape, *strides), "reach": shape}
         self.unit = x.stride(3) == self.out.stride(3) == 1
         aligned = x.data_ptr() % ALIGNMENT == 0
-        self.whole = self.unit and aligned and x.shape[3] % TILE_COLUMNS == 0 and not any(s % ALIGNMENT for s in strides if s != 1)
+        self.whole = (
+            not plan.windowed and self.unit and aligned and x.shape[3] % TILE_COLUMNS == 0 and not any(s % ALIGNMENT for s in strides if s != 1)
+        )
         # With no two-stroke op every sample goes from source to result in one launch and needs no canvas. What is never read or
         # written may lie anywhere.
         strokes = len(plan.launches) > 1
-        canvas = torch.empty(x.shape, dtype=working, device=x.device) if strokes else self.ints.view(working)
-        scratch = torch.empty((plan.buffers, *x.shape), dtype=working, device=x.device) if strokes else canvas
-        keep = torch.empty((plan.depth, *x.shape), dtype=working, device=x.device) if plan.depth else canvas
+        canvas, scratch = (
+            torch.empty(k * plan.stored, dtype=working, device=x.device) if strokes else self.ints.view(working) for k in (1, plan.buffers)
+        )
+        keep = torch.empty(plan.depth * plan.stored, dtype=working, device=x.device) if plan.depth else canvas
         words = torch.zeros(plan.words, dtype=torch.int64, device=x.device) if plan.words else self.ints.view(torch.int64)
         maps = floats if maps is None else maps.contiguous()
         ids, instructions, regions = (plan.sections[name] for name in ("ids", "instructions", "regions"))
+        self.windows = plan.sections["windows"]
         # The pointers of every launch of a kernel, but for its own items: tensors, then places in the arena.
         self.tensors = {
             "settle": (x, self.out, canvas, scratch, keep, words, maps, self.ints, floats),
@@ -133,7 +155,7 @@ class Buffers:
 
     def arguments(self, launch: Launch) -> tuple[torch.Tensor | int, ...]:
         """What a kernel takes before its constants."""
-        places = *self.places[launch.kind], launch.items, launch.item_of
+        places = *self.places[launch.kind], launch.items, launch.item_of, self.windows
         return *self.tensors[launch.kind], *(self.sections(at) for at in places), *self.numbers[launch.kind]
 
     @cached_property
@@ -144,23 +166,32 @@ class Buffers:
     def addresses(self, launch: Launch) -> tuple[int, ...]:
         """The same with an address for each pointer, of which the host makes much less."""
         arena = self.ints.data_ptr()
-        return *self._addresses[launch.kind], arena + 4 * launch.items, arena + 4 * launch.item_of, *self.numbers[launch.kind]
+        places = (arena + 4 * at for at in (launch.items, launch.item_of, self.windows))
+        return *self._addresses[launch.kind], *places, *self.numbers[launch.kind]
 
 
 def run_reach(plan: Plan, buffers: Buffers, launch: Launch, stream: torch.cuda.Stream | None = None) -> None:
     functions, registers, warps = plan.vocabulary.kernels[launch.kernel]
-    constants = {"FIXED": buffers.fixed, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS, "REACH": functions}
-    run(plan, buffers, launch, (launch.kernel,), reach, constants, {"num_warps": warps, **limit(registers)}, stream)
+    constants = {"FIXED": buffers.fixed, "WINDOWED": plan.windowed, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS, "REACH": functions}
+    run(plan, buffers, launch, (launch.kernel, plan.windowed), reach, constants, {"num_warps": warps, **limit(registers)}, stream)
 
 
 def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None:
     points = (1 << len(plan.vocabulary.points)) - 1  # the first launch finishes no stroke
     constants = {
-        "FIXED": buffers.fixed, "ROUNDS": buffers.rounds, "DOOR": door, "UNIT": buffers.unit, "WHOLE": buffers.whole, "FOLDS": plan.folds, "MODULATES": plan.modulates & points if door else plan.modulates, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS,
+        "FIXED": buffers.fixed, "ROUNDS": buffers.rounds, "DOOR": door, "UNIT": buffers.unit, "WHOLE": buffers.whole, "FOLDS": plan.folds, "WINDOWED": plan.windowed, "MODULATES": plan.modulates & points if door else plan.modulates, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS,
         "POINT": plan.vocabulary.functions, "SETTLE": () if door else plan.vocabulary.settles, "MASKS": tuple(find_mask(f).device for f in plan.families),
     }  # fmt: skip
     warps = settle_warps(() if door else plan.vocabulary.strokes)
-    run(plan, buffers, launch, (door, plan.families, plan.folds, plan.modulates), settle, constants, {"num_warps": warps, **limit(SETTLE_REGISTERS)})
+    run(
+        plan,
+        buffers,
+        launch,
+        (door, plan.families, plan.folds, plan.modulates, plan.windowed),
+        settle,
+        constants,
+        {"num_warps": warps, **limit(SETTLE_REGISTERS)},
+    )
 
 
 def settle_warps(strokes: tuple[type[TwoStrokeOp], ...]) -> int:

@@ -33,19 +33,25 @@ class Strokes:
         self.number = np.arange(1, len(step) + 1) - (self.count.cumsum() - self.count)[self.row]  # within its sample, from 1
 
 
-def launches(steps: Steps, regions: Regions | None, table: Array, place: Array, arena: Arena) -> tuple[tuple[Launch, ...], int]:
-    """All launches for a table of instructions with steps at these places, and how many scratch buffers they need.
+def launches(
+    steps: Steps, regions: Regions | None, table: Array, place: Array, arena: Arena, window: Array | None = None
+) -> tuple[tuple[Launch, ...], int]:
+    """All launches for a table of instructions with steps at these places, and how many scratch buffers they need. window: (4, b), what of the
+    frame of each sample is stored; None for all.
 
     Between two settles the kernels come one after the other, each with as many launches as its longest op has passes; all of its ops
     end with the last.
     """
     step = (steps.branch >= len(steps.vocabulary.points)).nonzero()[0]  # an op that takes no pass here settles all the same
+    if not len(step) and window is not None:
+        rows = np.arange(table.shape[0])
+        return upload(_runs(window, rows, 0, table.shape[1]), np.zeros_like(rows), arena), 1
     if not len(step):
         part, single = _single(arena.size, *table.shape[:2], *steps.program.size)
         arena.add(part)
         return single, 1
     strokes = Strokes(step, place, *table.shape[:2])
-    settles, after = _settles(steps, regions, strokes, table)
+    settles, after = _settles(steps, regions, strokes, table, window)
     reaches, number, ahead, buffers = _reaches(steps, regions, strokes)
     kernels, most = len(steps.vocabulary.kernels) + 1, int(steps.passes.max()) + 1
     turn = np.concatenate(((after * kernels + kernels - 1) * most, (number * kernels + reaches.kernel) * most - ahead))
@@ -62,20 +68,22 @@ def _single(at: int, samples: int, positions: int, height: int, width: int) -> t
     """The one launch of a batch without two-stroke ops, as a part of an arena: it depends on nothing that is drawn."""
     arena = Arena(at)
     frame = np.array([0, height, 0, width], dtype=np.int32)
-    single = upload(_runs(frame, np.arange(samples), 0, positions), np.zeros(samples, dtype=np.int64), arena)
+    single = upload(_runs(repeated(frame, samples), np.arange(samples), 0, positions), np.zeros(samples, dtype=np.int64), arena)
     return arena.join(), single
 
 
-def _settles(steps: Steps, regions: Regions | None, strokes: Strokes, table: Array) -> tuple[Items, Array]:
-    """From each two-stroke op to the next, with the number of ops before. The first reads the source and covers the frame; each later one
-    covers what is changed from there on."""
+def _settles(steps: Steps, regions: Regions | None, strokes: Strokes, table: Array, window: Array | None) -> tuple[Items, Array]:
+    """From each two-stroke op to the next, with the number of ops before. The first reads the source and covers the frame, or what of it is
+    stored; each later one covers what is changed from there on."""
     (samples, positions), deepest = table.shape[:2], int(strokes.count.max())
     where = np.empty((deepest + 2, samples), dtype=np.int64)
     where[0], where[1:] = 0, positions
     where[strokes.number, strokes.row] = strokes.position
     number, row = (strokes.count >= np.arange(deepest + 1)[:, None]).nonzero()
     begin, end = where[number, row], where[number + 1, row]
-    items = _runs(steps.frame, row, begin, end)
+    items = _runs(repeated(steps.frame, len(row)), row, begin, end)
+    if window is not None:
+        items.rect[:, :samples] = window
     if regions is None:
         items.rows[number < strokes.count[row], layout.CHANGES : layout.READS + 4] = [*steps.frame, *steps.frame]
         return items, number
@@ -88,11 +96,11 @@ def _settles(steps: Steps, regions: Regions | None, strokes: Strokes, table: Arr
     return items, number
 
 
-def _runs(frame: Array, row: Array, begin: Any, end: Any) -> Items:
-    """Items of settles over the whole frame, from the source or the canvas to the result."""
+def _runs(rect: Array, row: Array, begin: Any, end: Any) -> Items:
+    """Items of settles over rectangles (4, n), from the source or the canvas to the result."""
     rows = np.zeros((len(row), layout.ITEM), dtype=np.int32)
     rows[:, layout.SAMPLE], rows[:, layout.BEGIN], rows[:, layout.END], rows[:, layout.SOURCE] = row, begin, end, 1
-    return Items(rows, repeated(frame, len(row)), np.full(len(row), SETTLE, dtype=np.int32))
+    return Items(rows, rect, np.full(len(row), SETTLE, dtype=np.int32))
 
 
 def _reaches(steps: Steps, regions: Regions | None, strokes: Strokes) -> tuple[Items, Array, Array, int]:

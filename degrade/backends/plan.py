@@ -33,6 +33,8 @@ from .regions import Regions
 from .steps import Steps
 from .tiles import Launch
 from .vocabulary import Vocabulary, vocabulary_of
+from .windows import Origins, windows
+from .windows import table as table_of
 
 WORD = np.dtype("<i8")  # 64 bits whose low half comes first
 MOST_LAYOUTS = 4  # that are kept for one vocabulary
@@ -47,28 +49,42 @@ class Plan:
     folds: bool  # whether masks are combined by more than products
     modulates: int  # bits of the branches of settle whose strength a mask may be; 0 if no mask is one
     arena: Array  # int32; floats are stored as their bits
-    sections: dict[str, int]  # offset of ids, instructions, regions in the arena
+    sections: dict[str, int]  # offset of ids, instructions, regions, windows in the arena
     launches: tuple[Launch, ...]
     positions: int  # instructions per sample
     depth: int  # nesting depth of chains that keep their input
     words: int  # int64 words per batch
     buffers: int  # scratch buffers: two if some op stores in several passes
+    stored: int  # elements of a buffer
+    windowed: bool  # whether of each frame a window is stored alone
 
 
-def make_plan(program: Program, numbers: Array) -> Plan:
-    """Plan a program; `numbers` are its masks' numbers with the rows of given maps filled in."""
+def make_plan(program: Program, numbers: Array, origins: Origins | None = None) -> Plan:
+    """Plan a program; `numbers` are its masks' numbers with the rows of given maps filled in.
+
+    Args:
+        origins: whose the samples are, if not those of the images in turn. Of each frame a window is then stored alone, and written are the pixels
+            of its first mask.
+    """
     arena = Arena()
     arena.add(np.array([program.key], dtype=np.uint64).astype(WORD).view(np.int32))
     vocabulary, strength = vocabulary_of(tuple(map(find, program.ops))), modulates(program.fold)
     ids = arena.add(program.ids.astype(WORD).view(np.int32))
     theta = arena.add(_with_neutral(program, vocabulary) if strength else program.theta)
-    steps = Steps(program, vocabulary, theta)
+    steps = Steps(program, vocabulary, theta, None if origins is None else origins.slots)
     regions = Regions(program, numbers, steps, arena) if program.family.size else None
-    laid = _kept(steps, arena) if regions is None else Layout(steps, regions, arena)
+    window, held, stored = None, [], 3 * len(program) * program.size[0] * program.size[1]
+    if origins is not None:
+        assert regions is not None
+        window = windows(regions)
+        own, stored = table_of(window, origins, regions.begin[:, 0])
+        held = [arena.add(own)]
+    laid = _kept(steps, arena) if regions is None else Layout(steps, regions, arena, window)
     sections = {"ids": ids, "regions": arena.size if regions is None else regions.table}
     table = laid.table.copy() if regions is None else laid.table
     table.reshape(-1, layout.INSTRUCTION)[laid.place, layout.TABLE] = steps.tables(arena)
     sections["instructions"] = arena.add(table)
+    sections["windows"] = held[0] if held else sections["ids"]
     return Plan(
         vocabulary=vocabulary,
         families=program.families,
@@ -81,6 +97,8 @@ def make_plan(program: Program, numbers: Array) -> Plan:
         depth=0 if regions is None else regions.depth,
         words=int(steps.words.sum()),
         buffers=laid.buffers,
+        stored=stored,
+        windowed=origins is not None,
     )
 
 
@@ -96,9 +114,9 @@ def _with_neutral(program: Program, vocabulary: Vocabulary) -> Array:
 class Layout:
     """The launches, and the instructions but for what differs from batch to batch even if the same ops are taken: where tables begin."""
 
-    def __init__(self, steps: Steps, regions: Regions | None, arena: Arena) -> None:
+    def __init__(self, steps: Steps, regions: Regions | None, arena: Arena, window: Array | None = None) -> None:
         self.table, self.place = instructions(steps, regions)
-        self.launches, self.buffers = launches(steps, regions, self.table, self.place, arena)
+        self.launches, self.buffers = launches(steps, regions, self.table, self.place, arena, window)
 
 
 def _kept(steps: Steps, arena: Arena) -> Layout:

@@ -25,7 +25,8 @@ MOST_ROWS = 1024  # of tables that are kept for one vocabulary
 class Steps:
     """The ops that change something, of all samples: an entry for each occupied slot, op by op."""
 
-    def __init__(self, program: Program, vocabulary: Vocabulary, theta: int) -> None:
+    def __init__(self, program: Program, vocabulary: Vocabulary, theta: int, slots: Array | None = None) -> None:
+        """slots: (b,) from which slot on those of each sample count, for its random numbers; None for 0."""
         self.program, self.vocabulary = program, vocabulary
         self.frame = np.array([0, program.size[0], 0, program.size[1]], dtype=np.int32)
         codes = program.code.reshape(-1)
@@ -38,6 +39,7 @@ class Steps:
         if not (real := ~self._identity()).all():
             self._hold(place[real], code[real])
         self.row, self.slot = np.divmod(self.place, program.slots)
+        self.draws = self.slot if slots is None else self.slot + slots[self.row]
         self.parameters = theta + self.place * MAX_PARAMETERS  # where they stand in the arena
         self.branch, self.beyond, self.whole, self.words, self.first, self.passes = vocabulary.facts.take(self.code, axis=1)
         self._schedule()
@@ -66,7 +68,7 @@ class Steps:
         drawing = [(i, span, op.needs(self.theta[span])) for i, op, span in self.of(self.vocabulary.with_tables) if op.uniforms]
         if drawing:
             ids = self.program.ids[np.concatenate([self.row[span] for _, span, _ in drawing])]
-            stream = np.concatenate([self.slot[span] for _, span, _ in drawing]) << 20 | TABLE_DRAW
+            stream = np.concatenate([self.draws[span] for _, span, _ in drawing]) << 20 | TABLE_DRAW
             parts = uniforms_of(self.program.key, ids, stream, [(span.stop - span.start, 0, -(-count // 4)) for _, span, count in drawing])
             for (i, _, count), part in zip(drawing, parts):
                 frames[i] = frames[i]._replace(u=part[:, :count])

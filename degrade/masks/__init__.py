@@ -8,7 +8,7 @@ from typing import Any
 
 from degrade.errors import unknown
 
-from ._cells import Cell, GridCell, SegmentCell, VoronoiCell
+from ._cells import GridCell, SegmentCell, VoronoiCell
 from .base import Mask
 from .combine import COMBINATIONS, Combined
 
@@ -22,10 +22,10 @@ for _module in sorted(m.name for m in pkgutil.iter_modules(__path__)):
             FAMILIES[_found.name] = _found
             globals()[_found.__name__] = _found
 
-FAMILIES.update({cell.name: cell for cell in (GridCell, SegmentCell, VoronoiCell)})  # of programs alone: a Partition draws them
+CELLS: dict[str, type[Mask]] = {cell.name: cell for cell in (GridCell, SegmentCell, VoronoiCell)}  # drawn by a Partition alone
 globals().update(COMBINATIONS)
 
-__all__ = ["FAMILIES", "Mask", *(_family.__name__ for _family in FAMILIES.values() if not issubclass(_family, Cell)), *COMBINATIONS]
+__all__ = ["FAMILIES", "Mask", *(_family.__name__ for _family in FAMILIES.values()), *COMBINATIONS]
 
 
 def find(name: str) -> type[Mask]:
@@ -34,7 +34,7 @@ def find(name: str) -> type[Mask]:
     Raises:
         ValueError: for an unknown name, with the nearest valid one.
     """
-    found = FAMILIES.get(name) or next((family for family in FAMILIES.values() if family.__name__ == name), None)
+    found = FAMILIES.get(name) or CELLS.get(name) or next((family for family in FAMILIES.values() if family.__name__ == name), None)
     if found is None:
         raise ValueError(unknown("mask", name, FAMILIES))
     return found

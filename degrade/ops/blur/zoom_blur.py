@@ -54,7 +54,7 @@ class ZoomBlur(TwoStrokeOp):
     @staticmethod
     @jit
     def reach(image, before, y, x, theta, table, words, rng, stage, inside):
-        pointer, height, width = image
+        height, width = image[1], image[2]
         middle_y, middle_x = (height - 1) * 0.5, (width - 1) * 0.5
         r, g, b = fetch(image, y, x)
         r, g, b = r + r, g + g, b + b

@@ -83,7 +83,7 @@ class ColourShift(TwoStrokeOp):
     @staticmethod
     @jit
     def gradient(image, before, y, x, theta, table, words, rng, stage, inside):
-        pointer, height, width = image
+        height, width = image[1], image[2]
         border = tl.where(theta[1] == 1.0, 0.5, 1.0)
         up, down, left, right = tl.maximum(y - 1, 0), tl.minimum(y + 1, height - 1), tl.maximum(x - 1, 0), tl.minimum(x + 1, width - 1)
         dy = (_device_light(image, down, x) - _device_light(image, up, x)) * tl.where(down - up == 2, 0.5, border)
@@ -100,9 +100,9 @@ class ColourShift(TwoStrokeOp):
     @staticmethod
     @jit
     def down_and_move(image, before, y, x, theta, table, words, rng, stage, inside):
-        pointer, height, width = image
         edges = device_along_y(before, 0, y, x, table + 2)
-        if pointer.dtype.element_ty == tl.uint16:
+        height, width = image[1], image[2]
+        if image[0].dtype.element_ty == tl.uint16:
             edges = settle_value(edges, True)
         else:
             edges = settle_value(edges, False)
@@ -135,7 +135,7 @@ class ColourShift(TwoStrokeOp):
     @staticmethod
     @jit
     def percentiles(image, before, y, x, theta, table, words, rng, stage, inside):
-        pointer, height, width = image
+        height, width = image[1], image[2]
         at = tl.arange(0, 1024)
         below = tl.cumsum(tl.load(words + 4 + at), 0)
         pixels = tl.cast(height * width, tl.int64)

@@ -57,7 +57,7 @@ class LaplacianSharpen(TwoStrokeOp):
     def settle(scratch, y, x, r, g, b, theta, table, words, rng):
         gain = theta[1] * 254.0 + 1.0
         span = theta[1] * 9300.0 + 100.0
-        pointer, height, width = scratch
+        height, width = scratch[1], scratch[2]
         left, right, up, down = tl.maximum(x - 1, 0), tl.minimum(x + 1, width - 1), tl.maximum(y - 1, 0), tl.minimum(y + 1, height - 1)
         bend = (_device_slope_x(scratch, y, right) - _device_slope_x(scratch, y, left)) * _device_weight(left, right)
         bend = bend + (_device_slope_y(scratch, down, x) - _device_slope_y(scratch, up, x)) * _device_weight(up, down)
@@ -82,13 +82,13 @@ def _device_weight(low, high):
 
 @jit
 def _device_slope_x(image, y, x):
-    pointer, height, width = image
+    width = image[2]
     low, high = tl.maximum(x - 1, 0), tl.minimum(x + 1, width - 1)
     return (fetch_plane(image, 0, y, high) - fetch_plane(image, 0, y, low)) * _device_weight(low, high)
 
 
 @jit
 def _device_slope_y(image, y, x):
-    pointer, height, width = image
+    height = image[1]
     low, high = tl.maximum(y - 1, 0), tl.minimum(y + 1, height - 1)
     return (fetch_plane(image, 0, high, x) - fetch_plane(image, 0, low, x)) * _device_weight(low, high)

@@ -1,0 +1,60 @@
+"""Windows: where only a part of the frame of each sample is stored, as for the cells of a partition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from degrade.distributions import Array
+from degrade.kernels import plan as layout
+
+from .rectangles import bounds, cover
+from .regions import Regions
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Whose samples are: not those of the images in turn, but n others.
+
+    parents  (n,) the image that each is read from and written to
+    slots    (n,) the slot of its program from which its own are counted, for its random numbers
+    """
+
+    parents: Array
+    slots: Array
+
+
+def windows(regions: Regions) -> Array:
+    """What of its frame each sample reads or changes, (4, n): what its masks need, and what its ops read for that."""
+    program, steps = regions.program, regions.steps
+    out = np.zeros((4, len(program)), dtype=np.int32)
+    for region in range(len(program.parent)):
+        own = regions.rect[:, region] * (regions.leader[:, region] == region)
+        out = cover(out, own)
+    order = steps.row.argsort(kind="stable")
+    edges = steps.row[order].searchsorted(np.arange(len(program) + 1))
+    for i in range(int(np.diff(edges).max(initial=0))):  # the i-th step of each sample
+        some = (edges[:-1] + i < edges[1:]).nonzero()[0]
+        step = order[edges[some] + i]
+        out[:, some] = cover(cover(out[:, some], regions.read[:, step]), regions.blocks[:, step])
+    for _, _, span in steps.of(steps.vocabulary.with_extents):  # their passes have coordinates of their own
+        out[:, steps.row[span]] = steps.frame[:, None]
+    return out
+
+
+def table(window: Array, origins: Origins, only: Array) -> tuple[Array, int]:
+    """What the arena holds of the windows (4, n), and how many elements all have together.
+
+    Args:
+        only: (n,) the mask of the pixels that are written.
+    """
+    top, below, left, after = bounds(window).T.astype(np.int64)
+    units = -(-3 * (below - top) * (after - left) // layout.UNIT)
+    out = np.zeros((len(units), layout.WINDOW), dtype=np.int32)
+    out[:, layout.PARENT], out[:, layout.ONLY] = origins.parents, only
+    out[:, layout.TOP], out[:, layout.LEFT], out[:, layout.HIGH], out[:, layout.WIDE] = top, left, below - top, after - left
+    out[:, layout.BASE] = units.cumsum() - units
+    head = np.zeros(layout.HEAD, dtype=np.int32)
+    head[layout.TOTAL] = units.sum()
+    return np.concatenate([head, out.reshape(-1)]), int(units.sum()) * layout.UNIT
