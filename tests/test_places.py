@@ -16,7 +16,14 @@ from degrade.distributions import HalfNormal
 PLACED = ("rectangle", "ellipse", "blob", "polygon", "boxes", "brush", "radial")
 FITTING = ("rectangle", "ellipse", "blob", "polygon")  # these stay inside the frame where they can
 SMALL = {"boxes": {"count": 1}, "brush": {"segments": 3, "length": 0.03}, "radial": {"inward": 1.0}}
-CENTRES = [(0.0, 0.0), (0.5, 0.5), (1.0, 0.3), ((0.0, 0.3), 0.5), (Normal(0.5, 0.1), Choice([0.1, 0.9])), (HalfNormal(0.2, 0.1, 1.0), LogUniform(0.1, 1.0))]
+CENTRES = [
+    (0.0, 0.0),
+    (0.5, 0.5),
+    (1.0, 0.3),
+    ((0.0, 0.3), 0.5),
+    (Normal(0.5, 0.1), Choice([0.1, 0.9])),
+    (HalfNormal(0.2, 0.1, 1.0), LogUniform(0.1, 1.0)),
+]
 
 
 def small(name, centre, area=0.01):
