@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_masks import ABOUT, family, render, uniforms
+from test_masks import ABOUT, _render, family, render, uniforms
 
 import degrade
 from degrade import Choice, Compose, Local, LogUniform, MeanShift, Normal, Pipeline, Together, masks
+from degrade.backends.engine import launch_on
 from degrade.distributions import HalfNormal
 
 PLACED = ("rectangle", "ellipse", "blob", "polygon", "boxes", "brush", "radial")
@@ -197,6 +198,17 @@ def test_together_moves_within_the_distribution(overlap):
         labels = degrade.Labels(program)
         both = torch.minimum(labels.masks[:, 1], labels.masks[:, 2]).mean((1, 2))
         assert float(both.mean()) < 0.001
+
+
+@pytest.mark.device
+@pytest.mark.parametrize("name", PLACED)
+def test_device_equals_twin(name, device):
+    mask = family(name, area=(0.02, 0.9), centre=((0.0, 1.0), Choice([0.0, 0.5, 1.0])))
+    numbers = mask.draw(uniforms(mask, 6), 33, 48)
+    out = torch.full((6, 33, 48), -1.0, device=device)
+    arguments = out, torch.from_numpy(numbers).to(device), torch.zeros(1, device=device), mask.columns, 33, 48
+    launch_on(out, _render, 6 * 3 * 2, arguments, {}, SHAPE=(type(mask).device,))
+    assert torch.equal(out.cpu(), render(mask, numbers, 33, 48))
 
 
 # ---- bad input ----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ from degrade.op import Param
 
 from .base import Mask
 
-AXES = ("y", "x")
 FRACTION = Param(0.0, 1.0, unit="of the frame")
 
 
@@ -20,8 +19,8 @@ class Placed(Mask):
 
     Args:
         centre: where the middle of a shape's bounding box shall lie: a pair (y, x) of fractions of the frame from 0 to 1, each a
-            number, (low, high) or a distribution. It lies as near to that as the shape fits in the frame, to the pixel.
-            None: uniform over the positions where the shape fits.
+            number, (low, high) or a distribution. It lies as near to that as the shape fits in the frame, to the pixel,
+            and in the frame's middle where it does not fit. None: uniform over the positions where the shape fits.
         **shape: as of `Mask`.
 
     Raises:
@@ -65,5 +64,5 @@ def _pair(centre: Any) -> tuple[Any, Any]:
         raise TypeError(
             f"centre={centre!r} is not understood; accepted: a pair (y, x) of fractions of the frame, each a number, (low, high) or a distribution."
         )
-    y, x = (FRACTION.check(name, parse(name, value)) for name, value in zip((f"centre {axis}" for axis in AXES), centre))
+    y, x = (FRACTION.check(name, parse(name, value)) for name, value in zip(("centre y", "centre x"), centre))
     return y, x
