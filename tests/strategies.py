@@ -36,7 +36,9 @@ def families(draw, size):
         generator = torch.Generator().manual_seed(draw(st.integers(0, 99)))
         maps = torch.rand(2, *size, generator=generator) * draw(st.sampled_from([0.0, 1.0, 1.0]))
         return family(maps)
-    return family(area=draw(st.floats(0.01, 1.0)), feather=draw(st.floats(0.0, 1.0)))
+    placed = draw(st.booleans()) and "centre" in family.others
+    centre = {"centre": (draw(st.floats(0.0, 1.0)), (0.0, 1.0))} if placed else {}
+    return family(area=draw(st.floats(0.01, 1.0)), feather=draw(st.floats(0.0, 1.0)), **centre)
 
 
 @st.composite

@@ -33,6 +33,8 @@ def family(name, size=(96, 160), **given):
     wide |= {"segments": (1, 16), "turn": 180.0, "cells": (2, 32), "scale": (0.15, 1.0)}
     if name == "clouds":
         wide["roughness"] = (0.0, 0.7)
+    if "centre" in given:
+        del wide["spread"]  # of centres, which it settles
     return cls(**{**{k: v for k, v in wide.items() if k in cls.parameters}, **given})
 
 

@@ -28,5 +28,5 @@ def table(argument: str, given: Any, least: int, most: int, names: tuple[str, ..
 def refuse(argument: str, given: Mapping[str, Any], names: Iterable[str]) -> None:
     """Say so where something is to be drawn that the given shape settles."""
     for name in names:
-        if name in given:
+        if given.get(name) is not None:
             raise ValueError(f"{name}={given[name]!r} does not go with {argument}=, which settles it; leave one of them out.")

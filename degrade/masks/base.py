@@ -36,6 +36,7 @@ class Mask:
     caption: ClassVar[str]
     parameters: ClassVar[dict[str, Param]]
     bank: torch.Tensor | None = None  # stored maps (k, h, w), for families that read a tensor; numbers[:, 0] is the row
+    others: ClassVar[tuple[str, ...]] = ()  # arguments beside its parameters
     shape_draws: ClassVar[int] = 0  # uniforms the family takes beside one per parameter
     columns: ClassVar[int] = MAX_NUMBERS  # numbers that it stores
     reads_map: ClassVar[bool] = False  # whether numbers[:, 0] is the row of a stored map
@@ -56,7 +57,7 @@ class Mask:
     def __init__(self, **given: Any) -> None:
         for name in given:
             if name not in self.parameters:
-                raise TypeError(unknown(f"{type(self).__name__} parameter", name, self.parameters))
+                raise TypeError(unknown(f"{type(self).__name__} parameter", name, (*self.parameters, *self.others)))
         self.values = {n: q.check(n, parse(n, given[n]) if n in given else q.spread()) for n, q in self.parameters.items()}
 
     @property
@@ -114,18 +115,6 @@ def drawn_value(param: Param, how: Any, u: Array) -> Array:
 # The thinnest ramp, in pixels. At this width (tan πF = πF) the sum over pixel centres no longer depends on where between
 # two centres the edge lies, so the area of a hard-edged region is right on the grid: this is its anti-aliasing.
 EDGE = 1.43
-
-
-def place(u: Array, before: Array, after: Array, size: int) -> tuple[Array, Array]:
-    """Centres that leave `before` and `after` on their two sides within a frame axis, and whether they do.
-
-    They are uniform over the pixel centres that fit: a region's peak then falls on a pixel. Where none fits the region
-    overhangs both ends evenly.
-    """
-    first, last = np.ceil(before - 0.5), np.floor(size - after - 0.5)
-    fits = last >= first
-    middle = np.clip((before + size - after) * 0.5, 0.5, size - 0.5)
-    return np.where(fits, np.minimum(first + np.floor(u * (last - first + 1.0)), last) + 0.5, middle), fits
 
 
 # Gauss's rule for a mean over a ramp's levels, of density 6t(1 − t): the inner points and weights of Lobatto's.

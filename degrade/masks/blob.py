@@ -16,8 +16,9 @@ from degrade.kernels.lang import jit, tl
 from degrade.kernels.ramp import device_smoothstep, smoothstep
 from degrade.op import Param
 
+from ._placed import Placed
 from ._radial import COS, SIN, cut, directions, whole
-from .base import EDGE, Mask, Numbers, box, place
+from .base import EDGE, Numbers, box
 
 WAVES = np.arange(2, 6)
 LARGEST = np.asarray([0.34, 0.24, 0.16, 0.11])  # amplitudes at roughness 1; their sum, 0.85, keeps r over 0.15 R
@@ -37,8 +38,8 @@ def _outline(cosines: Array, sines: Array, cos_k: Array, sin_k: Array) -> Array:
     return shape
 
 
-class Blob(Mask):
-    """A rounded irregular region, uniform over the positions where it fits the frame."""
+class Blob(Placed):
+    """A rounded irregular region, uniform over the positions where it fits the frame, or about `centre`."""
 
     roughness = Param(0.0, 1.0, default=(0.2, 0.6))
     shape_draws = 10
@@ -58,8 +59,8 @@ class Blob(Mask):
         between = amplitude * _BETWEEN
         margin = 1e-4 + _BETWEEN_0 + between[:, 0] + between[:, 1] + between[:, 2] + between[:, 3]
         up, low, left, right = (v.astype(np.float64) + margin for v in (-down.min(1), down.max(1), -across.min(1), across.max(1)))
-        cy, fits_y = place(u[:, 0], scale * up, scale * low, height)
-        cx, fits_x = place(u[:, 1], scale * left, scale * right, width)
+        cy, fits_y = self.place(u[:, 0], 0, scale * up, scale * low, height)
+        cx, fits_x = self.place(u[:, 1], 1, scale * left, scale * right, width)
         cy, cx = np.floor(cy) + 0.5, np.floor(cx) + 0.5
         at = np.flatnonzero(~(fits_y & fits_x))
         if len(at):

@@ -20,24 +20,27 @@ from degrade.kernels.ramp import device_smoothstep, smoothstep
 from degrade.op import Param
 
 from ._given import refuse, table
-from .base import EDGE, LEVELS, SHARES, Mask, Numbers, box, root
+from ._placed import Placed
+from .base import EDGE, LEVELS, SHARES, Numbers, box, root
 
 COUNT, GIVEN = 6, 16  # the most boxes, drawn and given
 FIRST, EACH = 8, 5  # the column of the first box, and the numbers of each: cy, cx, hy, hx, F
 FARTHER = np.maximum, np.minimum, np.maximum, np.minimum
 
 
-class Boxes(Mask):
+class Boxes(Placed):
     """Several boxes, which may overlap; or the same given ones for all samples.
 
     Args:
         boxes: k x 4 boxes (y0, x0, y1, x1) in fractions of the frame, from 1 to 16; None: drawn at random.
         feather: the ramp's width; it lies inside, and is capped so that the peak stays 1.
-        area, count, stretch: of drawn ones only.
+        centre: of each box by itself, (y, x) in fractions of the frame; None: anywhere.
+        area, count, stretch, centre: of drawn ones only.
     """
 
     count = Param(1, COUNT, unit="boxes", default=(1, 4), integer=True)
     stretch = Param(1.0, 10.0, unit="× at most", default=2.0)
+    others = ("boxes", "centre")
     columns = FIRST + EACH * GIVEN
     shape_draws = 4 * COUNT
 
@@ -45,7 +48,7 @@ class Boxes(Mask):
         super().__init__(**given)
         self.boxes = None if boxes is None else table("boxes", boxes, 1, GIVEN, ("y0", "x0", "y1", "x1"))
         if self.boxes is not None:
-            refuse("boxes", given, ("area", "count", "stretch"))
+            refuse("boxes", given, ("area", "count", "stretch", "centre"))
             for y0, x0, y1, x1 in self.boxes:
                 if y1 <= y0 or x1 <= x0:
                     raise ValueError(
@@ -64,7 +67,7 @@ class Boxes(Mask):
         most = int(self.values["count"].bounds()[1])
         real = np.arange(most) < drawn["count"][:, None]
         place_y, place_x, size, shape = (u[:, i * COUNT : i * COUNT + most] for i in range(4))
-        cy, cx = np.floor(place_y * height) + 0.5, np.floor(place_x * width) + 0.5
+        cy, cx = self.anywhere(place_y, 0, height), self.anywhere(place_x, 1, width)
         tall = np.exp((shape - 0.5) * np.log(drawn["stretch"])[:, None])
         size = np.where(real, 0.4 + 0.6 * size, 0.0)
         tall, wide, ramp = size * tall, size / tall, np.maximum(ramp, EDGE)[:, None]

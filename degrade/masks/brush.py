@@ -19,16 +19,22 @@ from degrade.kernels.ramp import device_smoothstep, smoothstep
 from degrade.op import Param
 
 from ._lattice import lattice, mean
+from ._placed import Placed
 from ._segment import device_squared_distance, squared_distance
-from .base import EDGE, Mask, Numbers, box, root
+from .base import EDGE, Numbers, box, root
 
 SEGMENTS = 16
 FIRST = 8  # the column of the walk's first y; its x follows, then the other points
 POINTS = 24
 
 
-class Brush(Mask):
-    """A stroke along a random walk, as thick as the area asks for."""
+class Brush(Placed):
+    """A stroke along a random walk, as thick as the area asks for.
+
+    Args:
+        centre: where the middle of the walk's bounding box shall lie, (y, x) in fractions of the frame, as near to it as the walk fits.
+            None: the walk begins anywhere, and is folded back.
+    """
 
     segments = Param(1, SEGMENTS, unit="segments", default=(3, 10), integer=True)
     length = Param(0.02, 0.5, unit="of √(h·w)", default=(0.1, 0.3))
@@ -49,7 +55,7 @@ class Brush(Mask):
         along = np.cumsum(turns, 1)
         # The first point lies on a pixel, so that the peak is 1.
         y, x = (
-            _fold(np.cumsum(np.concatenate([np.floor(u[:, i : i + 1] * size) + 0.5, step * f(along)], 1), 1), size)
+            _fold(np.cumsum(np.concatenate([self._start(u[:, i], i, step * f(along), size)[:, None], step * f(along)], 1), 1), size)
             for i, (f, size) in enumerate(((np.sin, height), (np.cos, width)))
         )
         value = -_distance(y.astype(np.float32), x.astype(np.float32), rows, columns)
@@ -65,6 +71,14 @@ class Brush(Mask):
         walk = np.zeros((n, 2 * (SEGMENTS + 1)))
         walk[:, 0 : 2 * most + 2 : 2], walk[:, 1 : 2 * most + 2 : 2] = y, x
         return np.concatenate([np.stack([count, half, f, *ends, np.zeros(n)], 1), walk], 1)
+
+    def _start(self, u: Array, axis: int, steps: Array, size: int) -> Array:
+        """Where walks of these steps along a frame axis begin."""
+        if self.centre is None:
+            return self.anywhere(u, axis, size)
+        path = np.cumsum(steps, 1)
+        at, _ = self.place(u, axis, np.maximum(-path.min(1), 0.0), np.maximum(path.max(1), 0.0), size)
+        return np.asarray(np.floor(at) + 0.5)
 
     @classmethod
     def support(cls, numbers: Array, height: int, width: int) -> Array:

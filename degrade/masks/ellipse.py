@@ -16,12 +16,13 @@ from degrade.kernels.lang import jit, tl
 from degrade.kernels.ramp import device_smoothstep, smoothstep
 from degrade.op import Param
 
+from ._placed import Placed
 from ._radial import cut, directions, whole
-from .base import EDGE, Mask, Numbers, box, place
+from .base import EDGE, Numbers, box
 
 
-class Ellipse(Mask):
-    """An ellipse, uniform over the positions where it fits the frame."""
+class Ellipse(Placed):
+    """An ellipse, uniform over the positions where it fits the frame, or about `centre`."""
 
     aspect = Param(0.1, 10.0, unit="axis along / across", default=LogUniform(0.5, 2.0))
     angle = Param(-360.0, 360.0, unit="degrees", default=(0.0, 180.0))
@@ -37,8 +38,8 @@ class Ellipse(Mask):
         cos, sin = np.cos(turn), -np.sin(turn)  # y points down
         scale, width_of_ramp = whole(total / np.pi, ramp)
         half_y, half_x = np.sqrt((along * sin) ** 2 + (across * cos) ** 2), np.sqrt((along * cos) ** 2 + (across * sin) ** 2)
-        cy, fits_y = place(u[:, 0], scale * half_y, scale * half_y, height)
-        cx, fits_x = place(u[:, 1], scale * half_x, scale * half_x, width)
+        cy, fits_y = self.place(u[:, 0], 0, scale * half_y, scale * half_y, height)
+        cx, fits_x = self.place(u[:, 1], 1, scale * half_x, scale * half_x, width)
         cy, cx = np.floor(cy) + 0.5, np.floor(cx) + 0.5
         at = np.flatnonzero(~(fits_y & fits_x))
         if len(at):

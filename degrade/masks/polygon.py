@@ -20,25 +20,27 @@ from degrade.kernels.ramp import device_smoothstep, smoothstep
 from degrade.op import Param
 
 from ._given import refuse, table
+from ._placed import Placed
 from ._radial import cut, directions, whole
 from ._segment import device_squared_distance, squared_distance
-from .base import EDGE, Mask, Numbers, box, place
+from .base import EDGE, Numbers, box
 
 VERTICES, POINTS = 16, 32  # the most corners, drawn and given
 FIRST = 12  # the column of the first corner's y; its x follows, then the other corners, and the first once more
 
 
-class Polygon(Mask):
-    """A polygon, uniform over the positions where it fits the frame; or the same given one for all samples.
+class Polygon(Placed):
+    """A polygon, uniform over the positions where it fits the frame, or about `centre`; or the same given one for all samples.
 
     Args:
         points: k x 2 corners (y, x) in fractions of the frame, from 3 to 32, of any simple polygon; None: drawn at random.
         feather: the ramp's width; with points it lies inside, and is capped so that the peak stays 1.
-        area, vertices, irregularity: of drawn ones only.
+        area, vertices, irregularity, centre: of drawn ones only.
     """
 
     vertices = Param(3, VERTICES, unit="corners", default=(4, 9), integer=True)
     irregularity = Param(0.0, 1.0, default=(0.2, 0.8))
+    others = ("points", "centre")
     columns = FIRST + 2 * (POINTS + 1)
     shape_draws = 3 + 2 * VERTICES
 
@@ -46,7 +48,7 @@ class Polygon(Mask):
         super().__init__(**given)
         self.points = None if points is None else table("points", points, 3, POINTS, ("y", "x"))
         if self.points is not None:
-            refuse("points", given, ("area", "vertices", "irregularity"))
+            refuse("points", given, ("area", "vertices", "irregularity", "centre"))
             self.values, self.shape_draws = {"feather": self.values["feather"]}, 0  # type: ignore[misc]
 
     def solve(self, u: Array, height: int, width: int, **drawn: Array) -> Array:
@@ -58,8 +60,8 @@ class Polygon(Mask):
         ramp = np.maximum(drawn["feather"] * (height * width) ** 0.5, EDGE / np.maximum(apothem, 0.2))
         scale, width_of_ramp = whole(total / np.pi, ramp)
         up, low, left, right = -y.min(1), y.max(1), -x.min(1), x.max(1)
-        cy, fits_y = place(u[:, 0], scale * up, scale * low, height)
-        cx, fits_x = place(u[:, 1], scale * left, scale * right, width)
+        cy, fits_y = self.place(u[:, 0], 0, scale * up, scale * low, height)
+        cx, fits_x = self.place(u[:, 1], 1, scale * left, scale * right, width)
         cy, cx = np.floor(cy) + 0.5, np.floor(cx) + 0.5
         at = np.flatnonzero(~(fits_y & fits_x))
         if len(at):

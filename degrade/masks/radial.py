@@ -8,6 +8,8 @@ spread is how far from the middle the centre may lie, 1 for anywhere in the fram
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -17,23 +19,35 @@ from degrade.kernels.lang import jit, tl
 from degrade.kernels.ramp import device_smoothstep, smoothstep
 from degrade.op import Param
 
+from ._given import refuse
+from ._placed import Placed
 from ._radial import borders, disc
-from .base import EDGE, Mask, Numbers, box, root
+from .base import EDGE, Numbers, box, root
 
 
-class Radial(Mask):
-    """Rings about a centre: nothing there and everything at the corners, or the other way round."""
+class Radial(Placed):
+    """Rings about a centre: nothing there and everything at the corners, or the other way round.
+
+    Args:
+        centre: of the rings, (y, x) in fractions of the frame, in place of spread.
+    """
 
     feather = Param(0.0, 2.0, unit="of √(h·w)", default=(0.2, 0.6))
     spread = Param(0.0, 1.0, unit="of the frame", default=(0.0, 0.5))
     inward = Param(0.0, 1.0, unit="chance", default=0.0)
     shape_draws = 3
 
+    def __init__(self, *, centre: Any = None, **given: Any) -> None:
+        super().__init__(centre=centre, **given)
+        if self.centre is not None:
+            refuse("centre", given, ("spread",))
+
     def solve(self, u: Array, height: int, width: int, **drawn: Array) -> Array:
         stretch = (width / height) ** 0.5
         ramp = np.maximum(drawn["feather"] * (height * width) ** 0.5, EDGE * max(stretch, 1.0 / stretch))
         falls = u[:, 2] < drawn["inward"]
-        cy, cx = (np.floor((0.5 + (u[:, i] - 0.5) * drawn["spread"]) * size) + 0.5 for i, size in enumerate((height, width)))
+        share = 0.5 + (u[:, :2] - 0.5) * drawn["spread"][:, None] if self.centre is None else u[:, :2]
+        cy, cx = (self.anywhere(share[:, i], i, size) for i, size in enumerate((height, width)))
         farthest = np.hypot((np.maximum(cy, height - cy) - 0.5) * stretch, (np.maximum(cx, width - cx) - 0.5) / stretch)
         # Outward, what is left out is a disc that must leave the farthest pixel 1; inward, the disc may grow beyond the frame.
         top = np.where(falls, farthest + ramp, np.maximum(farthest * (1.0 - 1e-5), 0.5))
@@ -46,6 +60,9 @@ class Radial(Mask):
 
         s, f = shape(root(lambda stage: disc(border, *shape(stage)), target, np.zeros(len(u)), np.full(len(u), 2.0), steps=12))
         return np.stack([cy, cx, np.full(len(u), stretch), np.full(len(u), 1.0 / stretch), s, f * (1.0 - 1e-6), falls], 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {name: value for name, value in super().to_dict().items() if name != "spread" or self.centre is None}
 
     @classmethod
     def support(cls, numbers: Array, height: int, width: int) -> Array:

@@ -16,11 +16,12 @@ from degrade.kernels.lang import jit, tl
 from degrade.kernels.ramp import device_smoothstep, smoothstep
 from degrade.op import Param
 
-from .base import EDGE, Mask, Numbers, box, place, root
+from ._placed import Placed
+from .base import EDGE, Numbers, box, root
 
 
-class Rectangle(Mask):
-    """An axis-aligned rectangle, uniform over the positions where it fits the frame."""
+class Rectangle(Placed):
+    """An axis-aligned rectangle, uniform over the positions where it fits the frame, or about `centre`."""
 
     aspect = Param(0.1, 10.0, unit="width / height", default=LogUniform(0.5, 2.0))
     shape_draws = 2
@@ -40,8 +41,8 @@ class Rectangle(Mask):
             hy[outgrown], hx[outgrown], capped[outgrown] = _outgrown(
                 total[outgrown], ramp[outgrown], size[outgrown], tall[outgrown], wide[outgrown], height, width
             )
-        cy, _ = place(u[:, 0], hy, hy, height)
-        cx, _ = place(u[:, 1], hx, hx, width)
+        cy, _ = self.place(u[:, 0], 0, hy, hy, height)
+        cx, _ = self.place(u[:, 1], 1, hx, hx, width)
         return np.stack([cy, cx, hy, hx, capped * (1.0 - 1e-6)], 1)  # so that no rounding keeps the peak under 1
 
     @classmethod
