@@ -37,7 +37,7 @@ class Labels:
     severity_maps       (b, t, h, w) float32  for each of the t types the largest severity · mask among its slots
     composite_severity  (b, h, w) float32     1 − Π (1 − severity · mask) over the slots
     dominant            (b, h, w) int16       the type of the largest severity · mask, the first slot's of equal ones; -1 where that is 0
-    ids        (b,) int64
+    ids        (b,) int64      who the samples are; `program.ids` is what their noise is drawn with
 
     Severity is how far the first parameter went from its neutral value towards its harshest, limited to 0…1. Every op has one. The limit
     counts: a first parameter beyond the neutral value on the side that has no harsh end (colour diffusion by less than 1, say) has severity
@@ -47,16 +47,18 @@ class Labels:
     iteration gives those of each sample.
     """
 
-    def __init__(self, program: Program, mask: torch.Tensor | None = None, device: str | torch.device = "cpu") -> None:
+    def __init__(self, program: Program, mask: torch.Tensor | None = None, device: str | torch.device = "cpu", ids: Array | None = None) -> None:
         """The labels of a program.
 
         Args:
             mask: b 1 h w, the mask given at the call, where the program reads one.
             device: where tensors are put when they are read.
+            ids: (b,) the samples' own, where noise was drawn with others.
         """
         self.program = program
         self._mask = mask
         self.device = torch.device(device)
+        self._ids = program.ids if ids is None else ids
 
     # ---- of each slot ------------------------------------------------------------------------------------------------------
 
@@ -103,7 +105,7 @@ class Labels:
 
     @cached_property
     def ids(self) -> torch.Tensor:
-        return self._tensor(self.program.ids)
+        return self._tensor(self._ids)
 
     def _tensor(self, values: Array) -> torch.Tensor:
         return torch.from_numpy(values.copy()).to(self.device)
@@ -221,21 +223,22 @@ class Labels:
 
     def to(self, device: str | torch.device) -> Labels:
         """The same labels with tensors on a device. What was read already is copied, the rest is put there when it is read."""
-        return self._like(self.program, self._mask, torch.device(device), lambda value: value.to(device))
+        same = Labels(self.program, self._mask, device, self._ids)
+        return self._carried(same, lambda value: value.to(device))
 
     def __getitem__(self, index: Any) -> Labels:
         index = index.cpu().numpy() if isinstance(index, torch.Tensor) else index
         rows = np.atleast_1d(np.arange(len(self))[index]).copy()  # torch takes no view that goes backwards
         at = torch.from_numpy(rows)
         mask = None if self._mask is None else self._mask[at.to(self._mask.device)]
-        return self._like(self.program.select(rows), mask, self.device, lambda value: value[at.to(value.device)])
+        some = Labels(self.program.select(rows), mask, self.device, self._ids[rows])
+        return self._carried(some, lambda value: value[at.to(value.device)])
 
     def __iter__(self) -> Iterator[Labels]:
         return (self[i] for i in range(len(self)))
 
-    def _like(self, program: Program, mask: torch.Tensor | None, device: torch.device, changed: Callable[[torch.Tensor], torch.Tensor]) -> Labels:
+    def _carried(self, out: Labels, changed: Callable[[torch.Tensor], torch.Tensor]) -> Labels:
         """Labels for other samples or another device, with what was read already, changed as they are."""
-        out = Labels(program, mask, device)
         vars(out).update({n: changed(v) for n, v in vars(self).items() if isinstance(v, torch.Tensor) and n != "_mask"})
         return out
 
@@ -253,7 +256,7 @@ class Labels:
         if given and len(given) != len(labels):
             raise ValueError(f"{len(given)} of {len(labels)} labels hold a mask given at the call; accepted: all or none.")
         mask = torch.cat([own.to(given[0].device) for own in given]) if given else None
-        return Labels(program, mask, labels[0].device)
+        return Labels(program, mask, labels[0].device, np.concatenate([own._ids for own in labels]))
 
     def __len__(self) -> int:
         return len(self.program)
