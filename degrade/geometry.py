@@ -78,17 +78,23 @@ class Axis:
         """x, b s h w, along rows (dim 2) or columns (dim 3)."""
         if interpolation is None and self.size == x.shape[dim] and not self.mirrored.any():
             return x
-        index, weight = (None if part is None else torch.from_numpy(part).to(x.device) for part in self.taps(interpolation))
-        assert index is not None
-        shape = (len(x), 1, self.size, 1) if dim == 2 else (len(x), 1, 1, self.size)
-        parts = (torch.take_along_dim(x, index[:, :, tap].reshape(shape), dim) for tap in range(index.shape[2]))
-        if weight is None:
-            return next(parts)
-        total = norm = torch.zeros((), device=x.device)
-        for tap, part in enumerate(parts):
-            own = weight[:, :, tap].reshape(shape)
-            total, norm = total + own * part, norm + own
-        return total / norm
+        b, n = len(x), x.shape[dim]
+        lines = x.movedim(dim, 1)
+        rest = lines.shape[2:]
+        lines = lines.reshape(b * n, rest.numel())  # whole lines are copied fast
+        position, weights = self.taps(interpolation)
+        flat = torch.from_numpy(position + n * np.arange(b)[:, None, None]).to(x.device).flatten(0, 1)
+        if weights is None:
+            out = lines[flat[:, 0]]
+        else:
+            weight = torch.from_numpy(weights).to(x.device).flatten(0, 1)
+            out, norm = torch.zeros((len(flat), rest.numel()), device=x.device), torch.zeros((len(flat), 1), device=x.device)
+            for tap in range(flat.shape[1]):
+                own = weight[:, tap, None]
+                out += own * lines[flat[:, tap]]
+                norm += own
+            out /= norm
+        return out.reshape(b, self.size, *rest).movedim(1, dim)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +128,7 @@ class Windows:
         """Maps b s h w of the frame, as they are seen."""
         for window in self.steps:
             x = window.columns.look(window.rows.look(x, 2, window.interpolation), 3, window.interpolation)
-        return x
+        return x.contiguous()
 
     def select(self, rows: Array) -> Windows:
         return Windows(len(rows), self.frame, tuple(Window(w.rows.select(rows), w.columns.select(rows), w.interpolation) for w in self.steps))

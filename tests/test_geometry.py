@@ -83,7 +83,7 @@ def test_masks_follow(chain):
     followed, want = labels(), one_by_one(labels().masks, CHAINS[chain])
     for name, *given in CHAINS[chain]:
         followed = getattr(followed, name)(*given)
-    assert followed.size == tuple(want.shape[2:]) and followed.masks.dtype == torch.float32
+    assert followed.size == tuple(want.shape[2:]) and followed.masks.dtype == torch.float32 and followed.masks.is_contiguous()
     soft = any("bilinear" in step for step in CHAINS[chain])
     assert torch.allclose(followed.masks, want, atol=2e-5) if soft else torch.equal(followed.masks, want)
     assert followed.masks.min() >= 0 and followed.masks.max() <= 1
