@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from .backends.plan import Launch, Plan, make_plan
-from .backends.stages import cells_of, split, stages_of
+from .backends.stages import Stage, needs_stages, samples_of, stages_of
 from .distributions import Array
 from .kernels import plan as layout
 from .kernels.fetch import TILE_COLUMNS, TILE_ROWS
@@ -74,25 +74,25 @@ def explain(program: Program, dtype: torch.dtype = torch.uint8, bandwidth: float
         raise ValueError(f"dtype={dtype} is not one of images; accepted: {', '.join(str(d).removeprefix('torch.') for d in DTYPES)}.")
     if not bandwidth > 0:
         raise ValueError(f"bandwidth={bandwidth} is not positive; accepted: bytes per second.")
-    stages: list[tuple[Program, int | None]] = stages_of(program) if (program.partition >= 0).any() else [(program, None)]
+    stages = stages_of(program) if needs_stages(program) else [Stage(program, "plain")]
     working = 4 if dtype == torch.float32 else 2
-    own = dtype.itemsize if len(stages) == 1 else working
+    own = dtype.itemsize if len(stages) == 1 and stages[0].kind != "levels" else working
     rows, uploaded = [], 0
-    for stage, partition in stages:
-        if partition is not None:
+    for stage in stages:
+        if stage.kind != "plain":
             pixels = 3 * len(program) * program.size[0] * program.size[1] * own
-            rows.append(Row("copy", len(program), 0, pixels, pixels))  # in which the cells' pixels are then written
-        for plan in _plans(stage, partition):
+            rows.append(Row("copy", len(program), 0, pixels, pixels))  # in which the cells' or levels' pixels are then written
+        for plan in _plans(stage):
             rows += [_row(plan, launch, number == 0, program.size, own, working) for number, launch in enumerate(plan.launches) if launch.tiles]
             uploaded += plan.arena.nbytes
     return Explanation(tuple(rows), len(program), program.size, uploaded, bandwidth)
 
 
-def _plans(stage: Program, partition: int | None) -> list[Plan]:
+def _plans(stage: Stage) -> list[Plan]:
     """What a stage is run by."""
-    if partition is None:
-        return [make_plan(stage, stage.numbers)]
-    return [make_plan(cells, cells.numbers, origins) for cells, origins in split(*cells_of(stage, partition))]
+    if stage.kind == "plain":
+        return [make_plan(stage.program, stage.program.numbers)]
+    return [make_plan(program, program.numbers, origins) for program, origins in samples_of(stage) if len(program)]
 
 
 def _row(plan: Plan, launch: Launch, door: bool, size: tuple[int, int], own: int, working: int) -> Row:

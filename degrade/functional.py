@@ -33,7 +33,7 @@ COMMON = """
     x: b 3 h w or 3 h w, uint8 in 0…255 or float in 0…1.
     mask: b 1 h w in [0, 1], or None for the whole frame.
     blend: "alpha" mixes the result with x by the mask; "modulate" takes the first parameter from its neutral value, where the mask is 0, to
-        the one given, where it is 1, pixel by pixel, for ops whose `modulates` is true.
+        the one given, where it is 1, pixel by pixel; by levels of it where the op's `modulates` is false, as `Local` tells.
     seed, ids: what noise is drawn from; ids default to 0…b−1, so equal calls give equal noise.
     backend: "auto", "torch" or "triton". check: "first" reads values of images on the CPU, "always" on any device, "never" none.
 

@@ -8,7 +8,7 @@ from .cells import Cells
 from .distributions import Array
 from .kernels.plan import PRODUCT
 from .masks.combine import Leaf, then
-from .recipe import Combinator, Node, fill, refuse_parallel, slots_of
+from .recipe import Combinator, Node, fill, refuse_alone, slots_of
 from .sheet import Sheet
 
 
@@ -30,14 +30,14 @@ class Partition(Combinator):
         TypeError: cells that are none, a child that is none. ValueError: a Partition inside another, or inside a Local.
     """
 
-    parallel = True
+    parallel = alone = True
     decides = False
 
     def __init__(self, child: Node, cells: Cells, p: float = 1.0) -> None:
         if not isinstance(cells, Cells):
             raise TypeError(f"cells={cells!r} is not understood; accepted: cells.Voronoi(), cells.Grid() or cells.Segments(), from degrade.cells.")
         super().__init__(tuple(InCell(child, cells) for _ in range(cells.most())), p)
-        refuse_parallel(self.child, "Partition")
+        refuse_alone(self.child, "Partition")
         self.cells = cells
 
     @property

@@ -48,6 +48,7 @@ class Combinator:
     masked = 0  # regions of its own: one for each of its `leaves`
     leaves: tuple[Leaf, ...] = ()
     parallel = False  # whether each child reads the image as it was before them all
+    alone = False  # whether no Local or Partition may lie around it
     decides = True  # whether they say which children are taken and where
 
     @cached_property
@@ -211,7 +212,8 @@ class Local(Combinator):
         p: probability that the child is applied.
         blend: "alpha" mixes the result with the image by the mask. "modulate" makes the mask the strength of an op: its first parameter goes
             from the neutral value, where the mask is 0, to the drawn one, where it is 1; pixels of weight 0 are copied. The child is then
-            one op, or OneOf several, each of a kind whose parameter may differ from pixel to pixel (`op.modulates`).
+            one op, or OneOf several. Exact where the parameter may differ from pixel to pixel (`op.modulates`); other ops run at several
+            levels of it, of which each pixel mixes the two nearest, JPEG by the mean of each 16 x 16 unit; such a Local stands in no other.
 
     Raises:
         TypeError, ValueError: a mask that is none, an unknown blend, or a child that cannot be modulated, naming it.
@@ -221,8 +223,9 @@ class Local(Combinator):
         super().__init__((child,), p)
         for node in walk(child):
             check_blend(blend, type(node))
-        refuse_parallel(child, "Local")
+        refuse_alone(child, "Local")
         self.blend = blend
+        self.alone = blend != "alpha" and any(isinstance(node, Op) and not node.modulates for node in walk(child))
         if not isinstance(mask, (Mask, Combined)):
             raise TypeError(
                 f"mask is a {type(mask).__name__}, not a mask family; accepted: a mask family such as masks.Ellipse(area=0.2), or masks.FromTensor(tensor)."
@@ -293,18 +296,17 @@ def check_blend(blend: str, kind: type[Node]) -> None:
     """Refuse a blend that is unknown or that ops or combinators of this kind do not have."""
     if not isinstance(blend, str) or blend not in BLENDS:
         raise ValueError(unknown("blend", blend, BLENDS))
-    if blend == "alpha" or issubclass(kind, (OneOf, Relative)) or (issubclass(kind, Op) and kind.modulates):
-        return
-    why = (
-        "accepted: one op, or OneOf several" if issubclass(kind, Combinator) else "its parameter cannot differ from pixel to pixel; use blend='alpha'"
-    )
-    raise ValueError(f"blend={blend!r} of {kind.__name__} is not accepted; {why}.")
+    if blend != "alpha" and not issubclass(kind, (Op, OneOf, Relative)):
+        raise ValueError(f"blend={blend!r} of {kind.__name__} is not accepted; accepted: one op, or OneOf several.")
 
 
-def refuse_parallel(child: Node, kind: str) -> None:
+def refuse_alone(child: Node, kind: str) -> None:
     """Refuse what cannot stand inside a node of this kind."""
     for node in walk(child):
-        if isinstance(node, Combinator) and node.parallel:
+        if isinstance(node, Local) and node.alone:
+            ops = ", ".join(type(n).__name__ for n in walk(node) if isinstance(n, Op) and not n.modulates)
+            raise ValueError(f"blend='modulate' of {ops} inside {kind} is not accepted; accepted: blend='alpha' there.")
+        if isinstance(node, Combinator) and node.alone:
             raise ValueError(f"{type(node).__name__} inside {kind} is not accepted; accepted: {kind} inside {type(node).__name__}.")
 
 

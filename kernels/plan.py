@@ -32,10 +32,11 @@ REGION = 4
 
 # Where only windows of the frame are stored: one for each sample, after a head of which TOTAL is the size of all of them together. PARENT is
 # the image that the sample is read from and written to, whose first pixel is that of the frame at FROM_TOP, FROM_LEFT. BASE is where the
-# window begins. Sizes and beginnings are in units of UNIT elements. ONLY is the mask of the pixels that are written, or -1 for all.
+# window begins. Sizes and beginnings are in units of UNIT elements. Written are the pixels of COVERS masks from ONLY on, all if there are none;
+# or, where the sample is a LEVEL of LEVELS, those that it has a share of: HARD if they take the nearest, by the mean of a BLOCK.
 TOTAL, HEAD = 0, 4
-PARENT, TOP, LEFT, HIGH, WIDE, BASE, ONLY, FROM_TOP, FROM_LEFT = range(9)
-WINDOW = 12
+PARENT, TOP, LEFT, HIGH, WIDE, BASE, FROM_TOP, FROM_LEFT, ONLY, COVERS, LEVEL, LEVELS, HARD, BLOCK = range(14)
+WINDOW = 16
 UNIT = 16
 
 # The same numbers for device code, which sees no plain globals.
@@ -50,7 +51,8 @@ OF_CHANGES, OF_READS = tl.constexpr(CHANGES), tl.constexpr(READS)
 OF_STROKE, OF_STAGE, OF_SOURCE, OF_TARGET = tl.constexpr(STROKE), tl.constexpr(STAGE), tl.constexpr(SOURCE), tl.constexpr(TARGET)
 N_HEAD, N_WINDOW, N_UNIT = tl.constexpr(HEAD), tl.constexpr(WINDOW), tl.constexpr(UNIT)
 OF_PARENT, OF_TOP, OF_LEFT, OF_HIGH, OF_WIDE = tl.constexpr(PARENT), tl.constexpr(TOP), tl.constexpr(LEFT), tl.constexpr(HIGH), tl.constexpr(WIDE)
-OF_BASE, OF_ONLY, OF_FROM_TOP, OF_FROM_LEFT = tl.constexpr(BASE), tl.constexpr(ONLY), tl.constexpr(FROM_TOP), tl.constexpr(FROM_LEFT)
+OF_BASE, OF_FROM_TOP, OF_FROM_LEFT, OF_ONLY, OF_COVERS = (tl.constexpr(i) for i in (BASE, FROM_TOP, FROM_LEFT, ONLY, COVERS))
+OF_LEVEL, OF_LEVELS, OF_HARD, OF_BLOCK = tl.constexpr(LEVEL), tl.constexpr(LEVELS), tl.constexpr(HARD), tl.constexpr(BLOCK)
 N_REGION, OF_NUMBERS, OF_FOLD, OF_OPERATIONS = tl.constexpr(REGION), tl.constexpr(NUMBERS), tl.constexpr(FOLD), tl.constexpr(OPERATIONS)
 IS_UNION, IS_INTERSECTION, IS_DIFFERENCE, IS_INVERT, IS_MODULATE = (tl.constexpr(o) for o in range(UNION, MODULATE + 1))
 AN_OPERATION, TO_NEXT = tl.constexpr(FOLD_MASK), tl.constexpr(FOLD_BITS)

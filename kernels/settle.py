@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .fetch import at_the_door, fetch_column, narrow, settle_value, widen
 from .lang import jit, tl
+from .levels import device_position, device_share
 from .plan import (
     AN_OPERATION,
     IS_BLEND,
@@ -22,13 +23,18 @@ from .plan import (
     N_REGION,
     N_WINDOW,
     OF_BEGIN,
+    OF_BLOCK,
     OF_CHANGES,
     OF_COUNT,
+    OF_COVERS,
     OF_DEPTH,
     OF_END,
     OF_FOLD,
     OF_FROM_LEFT,
     OF_FROM_TOP,
+    OF_HARD,
+    OF_LEVEL,
+    OF_LEVELS,
     OF_MASKS,
     OF_NUMBERS,
     OF_ONLY,
@@ -190,6 +196,7 @@ def settle(
     WHOLE: tl.constexpr,  # the frame is as wide as whole tiles, and all rows are aligned
     FOLDS: tl.constexpr,  # masks may be combined by more than products
     WINDOWED: tl.constexpr,  # only windows are stored, else the whole frame of each sample
+    LEVELLED: tl.constexpr,  # and samples are levels of an op
     MODULATES: tl.constexpr,  # bits of the POINT and SETTLE functions whose strength a mask may be; 0 if no mask is one
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
@@ -208,13 +215,14 @@ def settle(
     which = tl.load(item + OF_SOURCE)
     reads, changes = meets(item + OF_READS, top, left, ROWS, COLUMNS), meets(item + OF_CHANGES, top, left, ROWS, COLUMNS)
     window = stored(windows, n, samples, height, width, WINDOWED)
+    seen_y, seen_x, seen = y, x, inside  # of the frame, whatever is stored of it
     y, x, inside = within(y, x, inside, window, WINDOWED)
     plane, base, total = window[2] * window[3], window[4], window[5]
     at = (y - window[0]) * window[3] + (x - window[1])
     parent, down, across = n, y, x
     if WINDOWED:
         of = windows + N_HEAD + n * N_WINDOW
-        parent, only = tl.load(of + OF_PARENT), tl.load(of + OF_ONLY)
+        parent, only, covers = tl.load(of + OF_PARENT), tl.load(of + OF_ONLY), tl.load(of + OF_COVERS)
         down, across = y - tl.load(of + OF_FROM_TOP), x - tl.load(of + OF_FROM_LEFT)
     came = source + strided(parent, down, across, s0, s2, s3, UNIT)
     if DOOR:
@@ -264,11 +272,18 @@ def settle(
     if reads:
         store3(canvas + base, at, plane, r, g, b, inside)
     if changes == 0:
-        if WINDOWED:
-            if only >= 0:
-                m, _ = weight_of(regions, only, 1, floats, (maps, height, width), y, x, MASKS, False)
-                inside = inside & (m > 0.0)
         to = out + strided(parent, down, across, o0, o2, o3, UNIT)
+        if WINDOWED:
+            m, strength = weight_of(regions, only, covers, floats, (maps, height, width), seen_y, seen_x, MASKS, FOLDS)
+            if LEVELLED:
+                level, levels, hard, block = tl.load(of + OF_LEVEL), tl.load(of + OF_LEVELS), tl.load(of + OF_HARD), tl.load(of + OF_BLOCK)
+                m = device_share(device_position(strength, seen, levels, hard, block, ROWS, COLUMNS), level)
+                r, g, b = (
+                    mix(widen(tl.load(to)), r, m, FIXED),
+                    mix(widen(tl.load(to + o1)), g, m, FIXED),
+                    mix(widen(tl.load(to + 2 * o1)), b, m, FIXED),
+                )
+            inside = inside & (m > 0.0)
         tl.store(to, leave(r, tl.load(came), out, ROUNDS), mask=inside)
         tl.store(to + o1, leave(g, tl.load(came + s1), out, ROUNDS), mask=inside)
         tl.store(to + 2 * o1, leave(b, tl.load(came + 2 * s1), out, ROUNDS), mask=inside)

@@ -90,6 +90,7 @@ def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "
                 "DOOR": door,
                 "UNIT": True,
                 "WHOLE": not windowed,
+                "LEVELLED": windowed and folds,
                 "FOLDS": folds,
                 "MODULATES": _modulates(points, () if door else strokes) if folds else 0,
             },

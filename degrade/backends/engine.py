@@ -14,6 +14,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
+import numpy as np
 import torch
 
 from degrade.kernels.fetch import TILE_COLUMNS, TILE_ROWS
@@ -27,7 +28,7 @@ from . import native
 from .beside import run_beside
 from .masking import resolve_maps
 from .plan import Launch, Plan, make_plan
-from .stages import run_stages
+from .stages import needs_stages, run_stages
 from .upload import upload
 from .windows import Origins
 
@@ -38,20 +39,22 @@ ALIGNMENT = 16  # bytes that Triton asks of pointers, and elements that a sample
 
 def execute(program: Program, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
     """Apply a program to images b 3 h w of any accepted dtype and any strides."""
-    if (program.partition >= 0).any():
-        return run_stages(program, x, mask, run_program, run_cells)
+    if needs_stages(program):
+        return run_stages(program, x, mask, run_program, run_samples)
     return run_program(program, x, mask)
 
 
 def run_program(program: Program, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-    """The same for a program without partitions."""
+    """The same for a program of one stage."""
     maps, numbers = resolve_maps(program, mask, x.device)
     return run_plan(make_plan(program, numbers), x, torch.empty_like(x), maps, program.size)
 
 
-def run_cells(program: Program, origins: Origins, x: torch.Tensor, out: torch.Tensor) -> None:
-    """Apply a program whose samples are cells of images to where they lie in `out`, which holds the images x as they are."""
-    run_plan(make_plan(program, program.numbers, origins), x, out, program.maps, program.size)
+def run_samples(program: Program, origins: Origins, x: torch.Tensor, out: torch.Tensor, mask: torch.Tensor | None) -> None:
+    """Apply a program whose samples are others than the images x, such as cells of them, to where they lie in `out`."""
+    if len(program):
+        maps, numbers = resolve_maps(program, None if mask is None else mask[upload(origins.parents.astype(np.int32), x.device).long()], x.device)
+        run_plan(make_plan(program, numbers, origins), x, out, maps, program.size)
 
 
 def run_plan(plan: Plan, x: torch.Tensor, out: torch.Tensor, maps: torch.Tensor | None, frame: tuple[int, int]) -> torch.Tensor:
@@ -91,7 +94,17 @@ _BUILT: set[tuple[object, ...]] = set()
 @contextlib.contextmanager
 def announced(plan: Plan, x: torch.Tensor) -> Iterator[None]:
     """Say so when the first use of a set of ops keeps the user waiting for its kernels to be built."""
-    kind = plan.vocabulary.points, plan.vocabulary.strokes, plan.families, plan.folds, plan.modulates, plan.windowed, x.dtype, len(plan.launches) > 1
+    kind = (
+        plan.vocabulary.points,
+        plan.vocabulary.strokes,
+        plan.families,
+        plan.folds,
+        plan.modulates,
+        plan.windowed,
+        plan.levelled,
+        x.dtype,
+        len(plan.launches) > 1,
+    )
     if kind in _BUILT or (not x.is_cuda and native.interpreted()):
         yield
         return
@@ -179,7 +192,7 @@ def run_reach(plan: Plan, buffers: Buffers, launch: Launch, stream: torch.cuda.S
 def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None:
     points = (1 << len(plan.vocabulary.points)) - 1  # the first launch finishes no stroke
     constants = {
-        "FIXED": buffers.fixed, "ROUNDS": buffers.rounds, "DOOR": door, "UNIT": buffers.unit, "WHOLE": buffers.whole, "FOLDS": plan.folds, "WINDOWED": plan.windowed, "MODULATES": plan.modulates & points if door else plan.modulates, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS,
+        "FIXED": buffers.fixed, "ROUNDS": buffers.rounds, "DOOR": door, "UNIT": buffers.unit, "WHOLE": buffers.whole, "FOLDS": plan.folds, "WINDOWED": plan.windowed, "LEVELLED": plan.levelled, "MODULATES": plan.modulates & points if door else plan.modulates, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS,
         "POINT": plan.vocabulary.functions, "SETTLE": () if door else plan.vocabulary.settles, "MASKS": tuple(find_mask(f).device for f in plan.families),
     }  # fmt: skip
     warps = settle_warps(() if door else plan.vocabulary.strokes)
@@ -187,7 +200,7 @@ def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None
         plan,
         buffers,
         launch,
-        (door, plan.families, plan.folds, plan.modulates, plan.windowed),
+        (door, plan.families, plan.folds, plan.modulates, plan.windowed, plan.levelled),
         settle,
         constants,
         {"num_warps": warps, **limit(SETTLE_REGISTERS)},

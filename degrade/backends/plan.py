@@ -57,6 +57,7 @@ class Plan:
     buffers: int  # scratch buffers: two if some op stores in several passes
     stored: int  # elements of a buffer
     windowed: bool  # whether of each frame a window is stored alone
+    levelled: bool  # and samples are levels of an op
 
 
 def make_plan(program: Program, numbers: Array, origins: Origins | None = None) -> Plan:
@@ -77,7 +78,7 @@ def make_plan(program: Program, numbers: Array, origins: Origins | None = None) 
     if origins is not None:
         assert regions is not None
         window = windows(regions)
-        own, stored = table_of(window, origins, regions.begin[:, 0])
+        own, stored = table_of(window, origins, regions)
         held = [arena.add(own)]
     laid = _kept(steps, arena) if regions is None else Layout(steps, regions, arena, window)
     sections = {"ids": ids, "regions": arena.size if regions is None else regions.table}
@@ -99,6 +100,7 @@ def make_plan(program: Program, numbers: Array, origins: Origins | None = None) 
         buffers=laid.buffers,
         stored=stored,
         windowed=origins is not None,
+        levelled=origins is not None and origins.levels is not None,
     )
 
 

@@ -1,48 +1,64 @@
-"""Programs with partitions, stage by stage: what comes before a partition, its cells, what comes after.
+"""Programs in stages: partitions, ops at several levels of a mask that is their strength, and what comes before, between and after.
 
-The cells of all images run side by side as samples of their own, each with the part of the frame that it needs. Between stages images are
-kept in the working precision.
+The cells of all images run side by side as samples of their own, each with the part of the frame that it needs; so do the levels, the even
+ones first. Between stages images are kept in the working precision.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from degrade.distributions import Array
+from degrade.kernels import plan as layout
 from degrade.masks import find as find_mask
+from degrade.masks.combine import operations
+from degrade.ops import find
 from degrade.program import Program, groups
 
+from .levels import at_level, levels_of
 from .twin import from_canvas, to_canvas
 from .windows import Origins
 
 Run = Callable[[Program, torch.Tensor, torch.Tensor | None], torch.Tensor]
-RunCells = Callable[[Program, Origins, torch.Tensor, torch.Tensor], None]
+RunSamples = Callable[[Program, Origins, torch.Tensor, torch.Tensor, torch.Tensor | None], None]
 MOST_PIXELS = 1 << 27  # in the rectangles around cells that run side by side
 
 
-def run_stages(program: Program, x: torch.Tensor, mask: torch.Tensor | None, run: Run, run_cells: RunCells) -> torch.Tensor:
-    """Apply a program with partitions.
+class Stage(NamedTuple):
+    """A part of a program that is run by itself."""
+
+    program: Program
+    kind: str  # "plain", "cells" of one partition, or "levels" of one op for each sample
+    partition: int = -1
+
+
+def needs_stages(program: Program) -> bool:
+    """Whether a program holds more than what is run in one go."""
+    return bool((program.partition >= 0).any()) or bool(levelled_slots(program).any())
+
+
+def run_stages(program: Program, x: torch.Tensor, mask: torch.Tensor | None, run: Run, run_samples: RunSamples) -> torch.Tensor:
+    """Apply a program stage by stage.
 
     Args:
-        run: applies a program without any.
-        run_cells: applies a program of cells to the images that they lie in.
+        run: applies one that holds no more than what is run in one go.
+        run_samples: applies a program of other samples, such as cells, to the images that they lie in.
     """
     stages = stages_of(program)
-    if len(stages) > 1:
-        y = x if x.dtype == torch.float32 else working(x)
-    else:
-        y = x
-    for stage, partition in stages:
-        if partition is None:
-            y = run(stage, y, mask)
+    mixes = len(stages) > 1 or any(stage.kind == "levels" for stage in stages)
+    y = working(x) if mixes and x.dtype != torch.float32 else x
+    for stage in stages:
+        if stage.kind == "plain":
+            y = run(stage.program, y, mask)
             continue
         out = y.clone(memory_format=torch.preserve_format)
-        for cells, origins in split(*cells_of(stage, partition)):
-            run_cells(cells, origins, y, out)
+        for samples, origins in samples_of(stage):
+            run_samples(samples, origins, y, out, mask)
         y = out
     if y is x:
         return x.clone(memory_format=torch.preserve_format)
@@ -60,30 +76,79 @@ def from_working(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     return from_canvas((y.view(torch.int16).to(torch.int32) & 0xFFFF).to(torch.float32) * (1.0 / 65535.0), x)
 
 
-def stages_of(program: Program) -> list[tuple[Program, int | None]]:
-    """The program in parts, one after the other: without partitions, or of the cells of one partition, which is named."""
+def levelled_slots(program: Program) -> Array:
+    """Which slots hold an op that runs at several levels, since a mask is its strength and its parameter cannot follow: (b, s) bool."""
+    out = np.zeros(program.code.shape, dtype=bool)
+    strengths = np.flatnonzero([layout.MODULATE in operations(fold) for fold in program.fold.tolist()])
+    if not len(strengths):
+        return out
+    by_levels = np.array([not find(name).modulates for name in program.ops] + [False])[program.code]
+    rows, which = (program.family[:, strengths] >= 0).nonzero()
+    out[rows, program.first[rows, strengths[which]]] = True  # such a mask is around one op
+    return out & by_levels
+
+
+def stages_of(program: Program) -> list[Stage]:
+    """The stages of a program, one after the other."""
     numbers = np.unique(program.partition[program.partition >= 0])
-    begin, end = np.empty((2, len(program), len(numbers) + 1), dtype=np.int64)
-    begin[:, -1] = end[:, -1] = program.slots  # after all of them
+    levels, slot = levelled_slots(program), np.arange(program.slots)
+    begin, end = np.full((2, len(program), len(numbers) + program.slots), program.slots, dtype=np.int64)
     for i, number in enumerate(numbers):
         own = (program.family >= 0) & (program.partition == number)
-        begin[:, i] = np.where(own, program.first, program.slots).min(1)
-        end[:, i] = np.where(own, program.last + 1, 0).max(1)
-    stages: list[tuple[Program, int | None]] = []
+        begin[:, i] = np.where(own, program.first, program.slots).min(1, initial=program.slots)
+        end[:, i] = np.where(own, program.last + 1, 0).max(1, initial=0)
+    begin[:, len(numbers) :], end[:, len(numbers) :] = np.where(levels, slot, program.slots), slot + 1
+    stages: list[Stage] = []
     at = np.zeros(len(program), dtype=np.int64)
     while (at < program.slots).any():
-        following = np.where(begin >= at[:, None], begin, program.slots).argmin(1)
-        until = np.where(begin >= at[:, None], begin, program.slots).min(1)
+        ahead = np.where(begin >= at[:, None], begin, program.slots)
+        following, until = ahead.argmin(1), ahead.min(1)
         between = program.between(at, until)
         if (between.code >= 0).any():
-            stages.append((between, None))
+            stages.append(Stage(between, "plain"))
         at = until
-        for i, number in enumerate(numbers):
-            own = (following == i) & (until < program.slots)
-            if own.any():
-                stages.append((program.between(np.where(own, until, 0), np.where(own, end[:, i], 0)), int(number)))
-                at = np.where(own, end[:, i], at)
+        for i in np.unique(np.minimum(following[until < program.slots], len(numbers))).tolist():
+            own = (np.minimum(following, len(numbers)) == i) & (until < program.slots)
+            to = np.take_along_axis(end, following[:, None], 1)[:, 0]
+            part = program.between(np.where(own, until, 0), np.where(own, to, 0))
+            stages.append(Stage(part, "cells", int(numbers[i])) if i < len(numbers) else Stage(part, "levels"))
+            at = np.where(own, to, at)
     return stages
+
+
+def samples_of(stage: Stage) -> list[tuple[Program, Origins]]:
+    """What a stage of cells or levels is run by, one after the other."""
+    if stage.kind == "cells":
+        return split(*cells_of(stage.program, stage.partition))
+    return [part for parity in (0, 1) for part in split(*levels_in(stage.program, parity))]
+
+
+def levels_in(program: Program, parity: int) -> tuple[Program, Origins]:
+    """The even or the odd levels of one op for each sample as a program whose samples they are."""
+    rows, slots = (program.code >= 0).nonzero()
+    theta = program.theta[rows, slots]
+    count, hard, block = np.zeros((3, len(rows)), dtype=np.int64)
+    for number, own in groups(program.code[rows, slots]):
+        op = find(program.ops[number])
+        count[own], hard[own] = levels_of(op, theta[own, 0])
+        block[own] = getattr(op, "block", 1)
+    level = np.arange(2 - parity, max(int(count.max(initial=0)), 0) + 1, 2)
+    which, of = (level <= count[:, None]).nonzero()
+    level = level[of]
+    rows, slots, theta, count, hard, block = (values[which] for values in (rows, slots, theta, count, hard, block))
+    code = program.code[rows, slots]
+    for number, own in groups(code):
+        theta[own, 0] = at_level(find(program.ops[number]), theta[own, 0], level[own], count[own])
+    made = replace(
+        program.select(rows),
+        code=code[:, None],
+        theta=theta[:, None],
+        severity=program.severity[rows, slots][:, None],
+        level=program.level[rows, slots][:, None],
+        first=np.where(program.family[rows] >= 0, 0, -1).astype(np.int16),
+        last=np.where(program.family[rows] >= 0, 0, -1).astype(np.int16),
+    )
+    return made, Origins(rows, slots, np.stack([level, count, hard, block]))
 
 
 def cells_of(program: Program, partition: int) -> tuple[Program, Origins]:
@@ -137,7 +202,11 @@ def region_around(program: Program) -> Array:
 
 def split(program: Program, origins: Origins) -> list[tuple[Program, Origins]]:
     """The samples in parts that take a limited amount of memory."""
-    y0, y1, x0, x1 = find_mask(program.families[program.family[0, 0]]).support(program.numbers[:, 0], *program.size).T
-    part = ((y1 - y0) * (x1 - x0)).cumsum() // MOST_PIXELS
+    area = np.full(len(program), program.size[0] * program.size[1], dtype=np.int64)
+    for family, rows in groups(program.family[:, 0]):
+        if family >= 0 and origins.levels is None:
+            y0, y1, x0, x1 = find_mask(program.families[family]).support(program.numbers[rows, 0], *program.size).T
+            area[rows] = (y1 - y0) * (x1 - x0)
+    part = area.cumsum() // MOST_PIXELS
     parts = [rows for _, rows in groups(part)]
-    return [(program.select(rows), Origins(origins.parents[rows], origins.slots[rows])) for rows in parts]
+    return [(program.select(rows), origins[rows]) for rows in parts]

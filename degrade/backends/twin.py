@@ -12,10 +12,12 @@ import torch
 
 from degrade.distributions import Array
 from degrade.kernels import rng
+from degrade.kernels.levels import position, share
 from degrade.op import MAX_PARAMETERS, Context, Op
 from degrade.ops import find
 from degrade.program import Program, groups
 
+from .levels import at_level, levels_of
 from .masking import Masks
 
 GROUP_PIXELS = 1 << 18  # samples that run together on the CPU: their temporaries stay in the cache
@@ -137,16 +139,36 @@ class _Run:
         own = self.canvas if every else self.canvas[at]
         regions = (self.masks.leaders[rows] >= 0) & (self.program.first[rows] == slot) & (self.program.last[rows] == slot) & ~self.cells
         weight, strength = self.masks.weights(rows, regions) if regions.any() else (None, None)
-        new = self.changed(op, slot, rows, own, strength)
-        new = self.round(new) if weight is None else blend(own, new.clamp(0.0, 1.0), weight, self.round)
+        if strength is not None and not op.modulates:
+            assert weight is not None
+            new = self.levelled(op, slot, rows, own, weight, strength)
+        else:
+            new = self.changed(op, slot, rows, own, self.program.theta[rows, slot], strength)
+            new = self.round(new) if weight is None else blend(own, new.clamp(0.0, 1.0), weight, self.round)
         if every:
             self.canvas = new
         else:
             self.canvas[at] = new
 
-    def changed(self, op: type[Op], slot: int, rows: Array, own: torch.Tensor, strength: torch.Tensor | None) -> torch.Tensor:
-        """f(x), before clamp and rounding; `strength` (n, h, w) takes the first parameter from its neutral value to its own."""
+    def levelled(self, op: type[Op], slot: int, rows: Array, own: torch.Tensor, weight: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
+        """The op with a strength (n, h, w), by levels of its first parameter: the even ones first, then what the odd ones have a share of."""
         theta = self.program.theta[rows, slot]
+        count, hard = levels_of(op, theta[:, 0])
+        at = position(strength, torch.from_numpy(count.astype(np.float32)).to(own.device)[:, None, None], hard, getattr(op, "block", 1))
+        out = own.clone()
+        most = int(count.max(initial=0))
+        for level in (*range(2, most + 1, 2), *range(1, most + 1, 2)):
+            some = np.flatnonzero(count >= level)
+            here = self.index(some)
+            part = theta[some]
+            part[:, 0] = at_level(op, part[:, 0], level, count[some])
+            new = self.changed(op, slot, rows[some], own[here], part, None)
+            new = blend(own[here], new.clamp(0.0, 1.0), weight[here], self.round)
+            out[here] = blend(out[here], new, share(at[here], level), self.round)
+        return out
+
+    def changed(self, op: type[Op], slot: int, rows: Array, own: torch.Tensor, theta: Array, strength: torch.Tensor | None) -> torch.Tensor:
+        """f(x), before clamp and rounding, at parameters (n, 8); `strength` (n, h, w) takes the first from its neutral value to its own."""
         values = tuple(torch.from_numpy(theta.T.copy()).to(own.device)[:, :, None, None, None])
         if strength is not None and op.modulates:
             neutral, m = next(iter(op.parameters.values())).neutral, strength[:, None]

@@ -19,10 +19,15 @@ class Origins:
 
     parents  (n,) the image that each is read from and written to
     slots    (n,) the slot of its program from which its own are counted, for its random numbers
+    levels   (4, n) if each is a level of an op: which, of how many, whether pixels take the nearest, by the mean over blocks of this side
     """
 
     parents: Array
     slots: Array
+    levels: Array | None = None
+
+    def __getitem__(self, rows: Array) -> Origins:
+        return Origins(self.parents[rows], self.slots[rows], None if self.levels is None else self.levels[:, rows])
 
 
 def windows(regions: Regions) -> Array:
@@ -43,16 +48,19 @@ def windows(regions: Regions) -> Array:
     return out
 
 
-def table(window: Array, origins: Origins, only: Array) -> tuple[Array, int]:
-    """What the arena holds of the windows (4, n), and how many elements all have together.
-
-    Args:
-        only: (n,) the mask of the pixels that are written.
-    """
+def table(window: Array, origins: Origins, regions: Regions) -> tuple[Array, int]:
+    """What the arena holds of the windows (4, n), and how many elements all have together."""
+    leader = regions.leader.max(1)  # of a level there is one; a cell lies around all others
+    if origins.levels is None:
+        leader = regions.leader[:, 0]
+    rows = np.arange(len(leader))
     top, below, left, after = bounds(window).T.astype(np.int64)
     units = -(-3 * (below - top) * (after - left) // layout.UNIT)
     out = np.zeros((len(units), layout.WINDOW), dtype=np.int32)
-    out[:, layout.PARENT], out[:, layout.ONLY] = origins.parents, only
+    out[:, layout.PARENT] = origins.parents
+    out[:, layout.ONLY], out[:, layout.COVERS] = regions.begin[rows, leader], regions.count[rows, leader]
+    if origins.levels is not None:
+        out[:, layout.LEVEL : layout.BLOCK + 1] = origins.levels.T
     out[:, layout.TOP], out[:, layout.LEFT], out[:, layout.HIGH], out[:, layout.WIDE] = top, left, below - top, after - left
     out[:, layout.BASE] = units.cumsum() - units
     head = np.zeros(layout.HEAD, dtype=np.int32)
