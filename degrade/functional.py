@@ -3,7 +3,7 @@
     y = degrade.functional.<op>(x, <parameters>, mask=None, seed=0, ids=None, backend="auto", check="first")
 
 x            b 3 h w or 3 h w, uint8 in 0…255 or float in 0…1
-parameters   floats for all images, or (b,) tensors on the host, one value per image; options as names. Those after the first have
+parameters   floats for all images, or (b,) tensors on the host, one value per image; the first also a map b 1 h w; options as names. Those after the first have
              an ordinary value if not given: the one, or the middle of what is drawn by default; 0 for an angle
 mask         b 1 h w in [0, 1], or None for the whole frame
 seed, ids    what noise is drawn from; ids default to 0…b−1
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,9 @@ COMMON = """
     seed, ids: what noise is drawn from; ids default to 0…b−1, so equal calls give equal noise.
     backend: "auto", "torch" or "triton". check: "first" reads values of images on the CPU, "always" on any device, "never" none.
 
-    A parameter is a number for all images or (b,) values on the host; an option is a name or a list of b names.
+    A parameter is a number for all images or (b,) values on the host; an option is a name or a list of b names. The first parameter may also be
+    a float map b 1 h w, its value at each pixel: exact where the op's `modulates` is true, by levels else (see `Local`). Its largest values are
+    read, for which a GPU is waited for.
 """
 
 
@@ -82,32 +85,83 @@ def _call(op: type[Op], x: torch.Tensor, given: dict[str, Any], mask: Any, blend
         raise ValueError(f"blend={blend!r} needs mask=, which tells the strength at each pixel.")
     if read:
         check_values(batch)
-    theta = np.zeros((count, 1, MAX_PARAMETERS), dtype=np.float32)
-    for i, (name, param) in enumerate(op.parameters.items()):
-        theta[:, 0, i] = _values(op, name, param, given[name], count)
-    masked = 0 if mask is None else 1
-    number = np.repeat(FromTensor().draw(np.full((count, 1), 0.5), batch.shape[2], batch.shape[3])[:, None], masked, 1)
-    number[..., 0] = CALL_MASK
-    zero = np.zeros((count, masked), dtype=np.int16)
-    program = Program(
+    (first, param), *others = op.parameters.items()
+    if mask is not None:
+        mask = check_mask(mask, batch, read)
+    if isinstance(given[first], torch.Tensor) and given[first].dim() >= 2:
+        if blend != "alpha":
+            raise ValueError(f"blend={blend!r} makes the mask the strength of {first}, which is given as a map already; accepted: blend='alpha'.")
+        tops, maps = _strengths(first, param, given[first], batch)
+        if len(tops) > 1 and not op.modulates and op.kind != "point":
+            raise ValueError(
+                f"{first} holds values above and below {param.neutral:g}, which changes nothing; accepted for {op.name}: one side of it."
+            )
+    else:
+        tops, maps = [_values(op, first, param, given[first], count)], []
+    theta = np.zeros((count, len(tops), MAX_PARAMETERS), dtype=np.float32)
+    theta[:, :, 0] = np.stack(tops, 1)
+    for i, (name, q) in enumerate(others, start=1):
+        theta[:, :, i] = _values(op, name, q, given[name], count)[:, None]
+    program = _program(op, theta, mask is not None, BLENDS[blend], maps, (batch.shape[2], batch.shape[3]))
+    program = replace(program, key=rng.fold(seed, 0, 0), ids=program.ids if ids is None else check_ids(ids, count))
+    return images.back(run(program, batch, mask, backend))
+
+
+def _strengths(name: str, param: Param, given: torch.Tensor, batch: torch.Tensor) -> tuple[list[np.ndarray[Any, Any]], list[torch.Tensor]]:
+    """A map of a parameter as what it comes to at most, (b,), and the strength at each pixel (b, h, w) in 0…1; both apart for values above and
+    below the neutral one, where there are such."""
+    wanted = (batch.shape[0], 1, *batch.shape[2:])
+    full = given.reshape((1,) * (4 - given.dim()) + tuple(given.shape)) if given.dim() <= 4 else given
+    if full.dim() != 4 or full.shape[0] not in (1, wanted[0]) or full.shape[1:] != wanted[1:] or not given.is_floating_point():
+        raise ValueError(f"{name} is a map {tuple(given.shape)} of {given.dtype}; accepted: a float map {wanted} (b 1 h w), to fit the images.")
+    values = full.detach().to(device=batch.device, dtype=torch.float32).expand(*wanted)[:, 0]
+    ends = torch.stack([values.flatten(1).amin(1), values.flatten(1).amax(1)]).cpu().numpy() if values.numel() else np.empty((2, len(batch)))
+    for end in ends:
+        wrong = end[~((end >= param.low) & (end <= param.high))]
+        if len(wrong):
+            raise ValueError(outside(name, f"{wrong[0]:g}", param.low, param.high, param.unit))
+    tops, maps = [], []
+    for top, beyond in zip(ends, (ends[0] < param.neutral, ends[1] > param.neutral)):
+        if beyond.any():
+            span = torch.from_numpy(np.where(beyond, top - np.float32(param.neutral), 1.0).astype(np.float32)).to(values.device)[:, None, None]
+            tops.append(np.where(beyond, top, param.neutral))
+            maps.append(((values - param.neutral) / span).clamp(0.0, 1.0) * torch.from_numpy(beyond).to(values.device)[:, None, None])
+    if not tops:  # neutral everywhere
+        return [np.full(len(batch), param.neutral)], [torch.zeros_like(values)]
+    return tops, maps
+
+
+def _program(op: type[Op], theta: np.ndarray[Any, Any], masked: bool, fold: int, maps: list[torch.Tensor], size: tuple[int, int]) -> Program:
+    """One op in as many slots as theta (b, s, 8) has: under the mask of the call if `masked`, each by a map of its own if there are any."""
+    count, slots, _ = theta.shape
+    parts = slots > 1 and op.kind != "point"  # each slot reads the image as it was, so they are the cells of a partition
+    kinds = ["cell"] * parts + ["mask"] * masked + ["map"] * bool(maps)  # of the regions around each slot
+    numbers = np.repeat(FromTensor().draw(np.full((count, 1), 0.5), *size)[:, None], slots * len(kinds), 1)
+    for region in range(numbers.shape[1]):
+        slot, kind = divmod(region, len(kinds))
+        stored = slot + slots * (kinds[kind] == "cell")  # first the maps, then where each is not 0
+        numbers[:, region, 0] = CALL_MASK if kinds[kind] == "mask" else stored * count + np.arange(count)
+    span = np.arange(slots, dtype=np.int16).repeat(len(kinds))[None].repeat(count, 0)
+    inside = [region - 1 if region % len(kinds) else -1 for region in range(numbers.shape[1])]
+    return Program(
         ops=(op.name,),
         families=("from_tensor",),
-        size=(batch.shape[2], batch.shape[3]),
-        key=rng.fold(seed, 0, 0),
-        ids=np.arange(count, dtype=np.int64) if ids is None else check_ids(ids, count),
-        code=np.zeros((count, 1), dtype=np.int16),
+        size=size,
+        key=0,
+        ids=np.arange(count, dtype=np.int64),
+        code=np.zeros((count, slots), dtype=np.int16),
         theta=theta,
         severity=next(iter(op.parameters.values())).severity(theta[..., 0]).astype(np.float32),
-        level=np.full((count, 1), np.nan, dtype=np.float32),
-        family=zero,
-        numbers=number,
-        first=zero,
-        last=zero,
-        parent=np.full(masked, -1, dtype=np.int16),
-        partition=np.full(masked, -1, dtype=np.int16),
-        fold=np.full(masked, BLENDS[blend], dtype=np.int32),
+        level=np.full((count, slots), np.nan, dtype=np.float32),
+        family=np.zeros_like(span),
+        numbers=numbers,
+        first=span,
+        last=span,
+        parent=np.array(inside, dtype=np.int16),
+        partition=np.array([0 if kind == "cell" else -1 for kind in kinds] * slots, dtype=np.int16),
+        fold=np.array([{"cell": BLENDS["alpha"], "mask": fold, "map": BLENDS["modulate"]}[kind] for kind in kinds] * slots, dtype=np.int32),
+        maps=torch.cat([*maps, *((m > 0.0).to(torch.float32) for m in maps if parts)]) if maps else None,
     )
-    return images.back(run(program, batch, None if mask is None else check_mask(mask, batch, read), backend))
 
 
 def _make(op: type[Op]) -> Callable[..., torch.Tensor]:
