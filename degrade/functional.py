@@ -27,13 +27,15 @@ from .op import MAX_PARAMETERS, Op, Param
 from .ops import REGISTRY, find
 from .pipeline import run
 from .program import CALL_MASK, Program
-from .recipe import BLENDS, check_blend
+from .recipe import USES, check_blend, check_space
 
 COMMON = """
     x: b 3 h w or 3 h w, uint8 in 0…255 or float in 0…1.
     mask: b 1 h w in [0, 1], or None for the whole frame.
     blend: "alpha" mixes the result with x by the mask; "modulate" takes the first parameter from its neutral value, where the mask is 0, to
         the one given, where it is 1, pixel by pixel, for ops whose `modulates` is true.
+    blend_space: "gamma" mixes the values as they are, "linear" the light that they stand for (sRGB, IEC 61966-2-1). It is the `space` of
+        `Local`, which here is a parameter of some ops.
     seed, ids: what noise is drawn from; ids default to 0…b−1, so equal calls give equal noise.
     backend: "auto", "torch" or "triton". check: "first" reads values of images on the CPU, "always" on any device, "never" none.
 
@@ -71,15 +73,20 @@ def _values(op: type[Op], name: str, param: Param, given: Any, count: int) -> np
     return values
 
 
-def _call(op: type[Op], x: torch.Tensor, given: dict[str, Any], mask: Any, blend: str, seed: int, ids: Any, backend: str, check: str) -> torch.Tensor:
+def _call(
+    op: type[Op], x: torch.Tensor, given: dict[str, Any], mask: Any, blend: str, blend_space: str, seed: int, ids: Any, backend: str, check: str
+) -> torch.Tensor:
     images = Images(x)
     batch = images.batch
     count = len(batch)
     read = wants_check(check, batch.device.type == "cpu")
     check_seed(seed)
     check_blend(blend, op)
+    check_space("blend_space", blend_space, blend)
     if blend != "alpha" and mask is None:
         raise ValueError(f"blend={blend!r} needs mask=, which tells the strength at each pixel.")
+    if blend_space != "gamma" and mask is None:
+        raise ValueError(f"blend_space={blend_space!r} needs mask=, which tells the weight at each pixel.")
     if read:
         check_values(batch)
     theta = np.zeros((count, 1, MAX_PARAMETERS), dtype=np.float32)
@@ -105,7 +112,7 @@ def _call(op: type[Op], x: torch.Tensor, given: dict[str, Any], mask: Any, blend
         last=zero,
         parent=np.full(masked, -1, dtype=np.int16),
         partition=np.full(masked, -1, dtype=np.int16),
-        fold=np.full(masked, BLENDS[blend], dtype=np.int32),
+        fold=np.full(masked, USES[blend, blend_space], dtype=np.int32),
     )
     return images.back(run(program, batch, None if mask is None else check_mask(mask, batch, read), backend))
 
@@ -118,7 +125,7 @@ def _make(op: type[Op]) -> Callable[..., torch.Tensor]:
         inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=required if i == 0 else q.usual())
         for i, (n, q) in enumerate(op.parameters.items())
     ]
-    common = {"mask": None, "blend": "alpha", "seed": 0, "ids": None, "backend": "auto", "check": "first"}
+    common = {"mask": None, "blend": "alpha", "blend_space": "gamma", "seed": 0, "ids": None, "backend": "auto", "check": "first"}
     first = inspect.Parameter("x", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     signature = inspect.Signature([first, *own, *(inspect.Parameter(n, kind, default=d) for n, d in common.items())])
 
