@@ -27,13 +27,12 @@ def number_of(owner: Any) -> int:
 def _run(
     x: torch.Tensor,
     owner: int,
-    ids: torch.Tensor | None,
     mask: torch.Tensor | None,
-    view: int,
-    program_ids: torch.Tensor | None,
     segments: torch.Tensor | None,
+    view: int,
+    *ids: torch.Tensor | None,
 ) -> torch.Tensor:
-    y: torch.Tensor = _OWNERS[owner].degrade(x, ids, mask, view, program_ids, segments)
+    y: torch.Tensor = _OWNERS[owner].degrade(x, mask, segments, view, *ids)
     return y
 
 
@@ -45,7 +44,8 @@ def _shape(x: torch.Tensor, *others: object) -> torch.Tensor:
 _TAGS = tuple(getattr(torch.Tag, name) for name in ("nondeterministic_seeded", "cudagraph_unsafe") if hasattr(torch.Tag, name))
 _LIBRARY = torch.library.Library("degrade", "DEF")
 _LIBRARY.define(
-    "pipeline(Tensor x, int owner, Tensor? ids, Tensor? mask, int view, Tensor? program_ids, Tensor? segments) -> Tensor",
+    "pipeline(Tensor x, int owner, Tensor? mask, Tensor? segments, int view, "
+    "Tensor? ids, Tensor? program_ids, Tensor? mask_ids, Tensor? noise_ids) -> Tensor",
     tags=_TAGS,
 )
 _LIBRARY.impl("pipeline", _run, "CompositeExplicitAutograd")
@@ -53,7 +53,7 @@ torch.library.register_fake("degrade::pipeline", _shape, lib=_LIBRARY)
 run = torch.ops.degrade.pipeline
 
 
-def takes(x: Any, ids: Any, program_ids: Any) -> bool:
+def takes(x: Any, *ids: Any) -> bool:
     """Whether a call is being traced, and is one that the operator takes: it passes no gradient, and its ids are tensors."""
-    tensors = all(i is None or isinstance(i, torch.Tensor) for i in (ids, program_ids))
+    tensors = all(i is None or isinstance(i, torch.Tensor) for i in ids)
     return torch.compiler.is_compiling() and tensors and not (x.requires_grad and torch.is_grad_enabled())

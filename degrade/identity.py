@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from .distributions import Array
+from .inputs import check_ids
 
 _LOCK = threading.Lock()  # between threads; worker processes have counters of their own
 WORKERS = 1 << 10
@@ -69,6 +70,23 @@ class Calls:
         self._shared.zero_()
         self._shared[0] = state["epoch"]
         self._shared[1 : 1 + len(state["calls"])] = torch.tensor(state["calls"], dtype=torch.int64)
+
+
+class Ids(NamedTuple):
+    """What a batch is drawn with, (b,) int64 each."""
+
+    own: Array  # who each sample is
+    program: Array  # which ops it takes, and their parameters
+    masks: Array  # where its masks lie
+    noise: Array  # what noise, and tables that are its own, are drawn from
+
+
+def shared_ids(own: Array, program_ids: Any = None, mask_ids: Any = None, noise_ids: Any = None) -> Ids:
+    """The ids of a batch, those that are given in place of its own. Masks go with the program where nobody says otherwise."""
+    given = {"program_ids": program_ids, "mask_ids": mask_ids, "noise_ids": noise_ids}
+    program, masks, noise = (None if ids is None else check_ids(ids, len(own), name) for name, ids in given.items())
+    program = own if program is None else program
+    return Ids(own, program, program if masks is None else masks, own if noise is None else noise)
 
 
 def rank() -> int:

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 def rows(labels: Labels) -> list[dict[str, Any]]:
     """One dict for each occupied slot, sample by sample, in the order applied; see `Labels.rows`."""
     program = labels.program
-    level, box, area, identity = (value.cpu() for value in (labels.level, labels.boxes, labels.area, labels.identity))
+    ids, level, box, area, identity = (value.cpu() for value in (labels.ids, labels.level, labels.boxes, labels.area, labels.identity))
     out = []
     for i, slot in np.argwhere(program.code >= 0).tolist():
         op = find(program.ops[program.code[i, slot]])
         at = i, slot
         out.append(
             {
-                "id": int(program.ids[i]),
+                "id": int(ids[i]),
                 "slot": slot,
                 "type": op.name,
                 "group": op.group,

@@ -15,11 +15,12 @@ from .backends.masking import slot_weights
 from .concatenation import concatenate
 from .distributions import Array
 from .effect import Effect, measure
+from .geometry import Followed, Windows, tv_mask
 from .ops import find
 from .program import Program
 
 
-class Labels:
+class Labels(Followed):
     """What a program does, for b samples and s slots. Nothing is computed before it is read.
 
     type       (b, s) int16    index into `types`, -1 where the slot is empty
@@ -37,7 +38,7 @@ class Labels:
     severity_maps       (b, t, h, w) float32  for each of the t types the largest severity · mask among its slots
     composite_severity  (b, h, w) float32     1 − Π (1 − severity · mask) over the slots
     dominant            (b, h, w) int16       the type of the largest severity · mask, the first slot's of equal ones; -1 where that is 0
-    ids        (b,) int64
+    ids        (b,) int64      who the samples are; `program.ids` is what their noise is drawn with
 
     Severity is how far the first parameter went from its neutral value towards its harshest, limited to 0…1. Every op has one. The limit
     counts: a first parameter beyond the neutral value on the side that has no harsh end (colour diffusion by less than 1, say) has severity
@@ -45,18 +46,32 @@ class Labels:
 
     Tensors are on the CPU, or where `to` says. `labels[i]`, with an index, a slice, a list or an array, are the labels of those samples;
     iteration gives those of each sample.
+
+    `crop`, `hflip`, `vflip`, `resize` and `resized_crop` give the labels of images that went the same way: masks, and all that is derived from
+    them, are then of what is left. Type, severity, level and params say what was done at the full resolution.
     """
 
-    def __init__(self, program: Program, mask: torch.Tensor | None = None, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self,
+        program: Program,
+        mask: torch.Tensor | None = None,
+        device: str | torch.device = "cpu",
+        ids: Array | None = None,
+        windows: Windows | None = None,
+    ) -> None:
         """The labels of a program.
 
         Args:
             mask: b 1 h w, the mask given at the call, where the program reads one.
             device: where tensors are put when they are read.
+            ids: (b,) the samples' own, where noise was drawn with others.
+            windows: the crops, flips and resizes that images went through since.
         """
         self.program = program
         self._mask = mask
         self.device = torch.device(device)
+        self._ids = program.ids if ids is None else ids
+        self._windows = Windows(len(program), program.size) if windows is None else windows
 
     # ---- of each slot ------------------------------------------------------------------------------------------------------
 
@@ -103,7 +118,7 @@ class Labels:
 
     @cached_property
     def ids(self) -> torch.Tensor:
-        return self._tensor(self.program.ids)
+        return self._tensor(self._ids)
 
     def _tensor(self, values: Array) -> torch.Tensor:
         return torch.from_numpy(values.copy()).to(self.device)
@@ -112,14 +127,23 @@ class Labels:
 
     @cached_property
     def masks(self) -> torch.Tensor:
-        return slot_weights(self.program, self._mask, self.device)
+        return self._windows.look(slot_weights(self.program, self._mask, self.device))
+
+    def tv_masks(self) -> Any:
+        """`masks` as a `torchvision.tv_tensors.Mask`, b s h w, which transforms of torchvision v2 take along with the images. They resize
+        masks by the nearest pixel; `resize` and `resized_crop` keep them soft.
+
+        Raises:
+            ModuleNotFoundError: if torchvision is not installed.
+        """
+        return tv_mask(self.masks)
 
     @property
     def _weights(self) -> torch.Tensor:
         """`masks`, or the same without memory of its own where no slot has a mask: nothing is rendered then."""
         if self._masked:
             return self.masks
-        return (self.type >= 0).to(torch.float32)[:, :, None, None].expand(*self.type.shape, *self.program.size)
+        return (self.type >= 0).to(torch.float32)[:, :, None, None].expand(*self.type.shape, *self.size)
 
     @property
     def _masked(self) -> bool:
@@ -186,8 +210,10 @@ class Labels:
             backend: "auto", "torch" or "triton".
 
         Raises:
-            ValueError, TypeError: images that do not fit the labels, or that are none.
+            ValueError, TypeError: images that do not fit the labels, or that are none; labels that were cropped, flipped or resized.
         """
+        if self._windows.steps:
+            raise ValueError("effect replays the program on whole images, and these labels were cropped, flipped or resized; accepted: those before.")
         measured = measure(self.program, x, self._mask, self._weights, backend)
         return Effect(measured.change.to(self.device), measured.changed.to(self.device))
 
@@ -217,25 +243,29 @@ class Labels:
         """
         return label_table.summary(self, prefix)
 
+    def _seen(self, windows: Windows) -> Labels:
+        return Labels(self.program, self._mask, self.device, self._ids, windows)
+
     # ---- batches -----------------------------------------------------------------------------------------------------------
 
     def to(self, device: str | torch.device) -> Labels:
         """The same labels with tensors on a device. What was read already is copied, the rest is put there when it is read."""
-        return self._like(self.program, self._mask, torch.device(device), lambda value: value.to(device))
+        same = Labels(self.program, self._mask, device, self._ids, self._windows)
+        return self._carried(same, lambda value: value.to(device))
 
     def __getitem__(self, index: Any) -> Labels:
         index = index.cpu().numpy() if isinstance(index, torch.Tensor) else index
         rows = np.atleast_1d(np.arange(len(self))[index]).copy()  # torch takes no view that goes backwards
         at = torch.from_numpy(rows)
         mask = None if self._mask is None else self._mask[at.to(self._mask.device)]
-        return self._like(self.program.select(rows), mask, self.device, lambda value: value[at.to(value.device)])
+        some = Labels(self.program.select(rows), mask, self.device, self._ids[rows], self._windows.select(rows))
+        return self._carried(some, lambda value: value[at.to(value.device)])
 
     def __iter__(self) -> Iterator[Labels]:
         return (self[i] for i in range(len(self)))
 
-    def _like(self, program: Program, mask: torch.Tensor | None, device: torch.device, changed: Callable[[torch.Tensor], torch.Tensor]) -> Labels:
+    def _carried(self, out: Labels, changed: Callable[[torch.Tensor], torch.Tensor]) -> Labels:
         """Labels for other samples or another device, with what was read already, changed as they are."""
-        out = Labels(program, mask, device)
         vars(out).update({n: changed(v) for n, v in vars(self).items() if isinstance(v, torch.Tensor) and n != "_mask"})
         return out
 
@@ -246,14 +276,15 @@ class Labels:
         A DataLoader's `collate_fn` calls it for the labels of its items. Stored masks are shared, not copied.
 
         Raises:
-            ValueError: none, or labels that differ in more than their samples: in vocabulary, size, or the key of seed, epoch and view.
+            ValueError: none, or labels that differ in more than their samples: in vocabulary, size, the key of seed, epoch and view, or the
+                steps by which they were brought to one size.
         """
         program = concatenate([own.program for own in labels])
         given = [own._mask for own in labels if own._mask is not None]
         if given and len(given) != len(labels):
             raise ValueError(f"{len(given)} of {len(labels)} labels hold a mask given at the call; accepted: all or none.")
         mask = torch.cat([own.to(given[0].device) for own in given]) if given else None
-        return Labels(program, mask, labels[0].device)
+        return Labels(program, mask, labels[0].device, np.concatenate([own._ids for own in labels]), Windows.join([own._windows for own in labels]))
 
     def __len__(self) -> int:
         return len(self.program)

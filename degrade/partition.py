@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from functools import cached_property
 
-import numpy as np
-
 from .cells import Cells
 from .distributions import Array
 from .kernels.plan import PRODUCT
@@ -33,6 +31,7 @@ class Partition(Combinator):
     """
 
     parallel = True
+    decides = False
 
     def __init__(self, child: Node, cells: Cells, p: float = 1.0) -> None:
         if not isinstance(cells, Cells):
@@ -54,8 +53,7 @@ class Partition(Combinator):
         return sum(slots_of(c) for c in self.children)
 
     def draw(self, sheet: Sheet, rows: Array, slots: Array, at: int, region: int) -> None:
-        u = sheet.decision(rows, at + 1, self.own) if self.own else np.empty((len(rows), 0))
-        numbers, count = self.cells.cells(u, sheet.height, sheet.width)
+        numbers, count = self.cells.cells(sheet.further(rows, at + 1, self.own), sheet.height, sheet.width)
         for i, (cell, uniform, inside) in enumerate(self.placed):
             own = (count > i).nonzero()[0]
             sheet.confine_to(self.cells.family, numbers[own, i], rows[own], slots[own], slots[own] + slots_of(cell) - 1, region + inside)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,12 @@ import torch
 from torch import nn
 
 from . import backends, compiled
+from .distributions import Array
 from .errors import unknown
 from .expected import Expectation, expect
 from .explain import H100, Explanation, explain
 from .files import load_recipe, save_recipe
-from .identity import Calls
+from .identity import Calls, Ids, shared_ids
 from .inputs import CHECKS, Images, check_ids, check_mask, check_seed, check_segments, check_size, check_values, check_view, content_ids, wants_check
 from .kernels import rng
 from .labels import Labels
@@ -78,24 +78,25 @@ class Pipeline(nn.Module):
 
     # ---- drawing ---------------------------------------------------------------------------------------------------------
 
-    def sample(self, ids: Any, size: tuple[int, int], view: int = 0) -> Program:
+    def sample(self, ids: Any, size: tuple[int, int], view: int = 0, program_ids: Any = None, mask_ids: Any = None, noise_ids: Any = None) -> Program:
         """Draw what is done to each sample. Host only; no image is needed.
 
         Args:
             ids: (b,) sample ids, on the host.
             size: (height, width) in pixels.
             view: number of the view, from 0: another view draws other degradations.
+            program_ids, mask_ids, noise_ids: (b,) ids in place of `ids`, as in a call. A program holds those that its noise is drawn with.
         """
         count = int(np.size(ids)) if not isinstance(ids, torch.Tensor) else ids.numel()
-        return self._draw(check_ids(ids, count), check_size(size), check_view(view), self.calls.epoch)
+        shared = shared_ids(check_ids(ids, count), program_ids, mask_ids, noise_ids)
+        return self._draw(shared, check_size(size), check_view(view), self.calls.epoch)
 
-    def _draw(self, ids: np.ndarray[Any, Any], size: tuple[int, int], view: int, epoch: int) -> Program:
+    def _draw(self, ids: Ids, size: tuple[int, int], view: int, epoch: int) -> Program:
         key = rng.fold(self.seed, epoch, view)
-        height, width = size
         outline = self._outline
-        sheet = Sheet(outline, key, ids, height, width)
+        sheet = Sheet(outline, key, ids.program, ids.masks, *size)
         return Program(
-            outline.ops, outline.families, size, key, ids, sheet.code, sheet.theta, sheet.severity, sheet.level,
+            outline.ops, outline.families, size, key, ids.noise, sheet.code, sheet.theta, sheet.severity, sheet.level,
             sheet.family, sheet.numbers, sheet.first, sheet.last, outline.parent.copy(), outline.fold.copy(), outline.partition.copy(), self._maps,
         )  # fmt: skip
 
@@ -110,6 +111,8 @@ class Pipeline(nn.Module):
         view: int = 0,
         program_ids: Any = None,
         segments: torch.Tensor | None = None,
+        mask_ids: Any = None,
+        noise_ids: Any = None,
     ) -> Any:
         """Degrade images.
 
@@ -120,7 +123,9 @@ class Pipeline(nn.Module):
             mask: b 1 h w in [0, 1], what `masks.FromTensor()` without a tensor reads; on x's device, else its copy waits.
             view: number of the view, from 0.
             program_ids: (b,) ids to draw the programs with, in place of `ids`: equal ones share one program between
-                images (noise stays each sample's own).
+                images (noise stays each sample's own). This and what follows is shared within one `view`, which draws all anew.
+            mask_ids: (b,) ids to draw the masks with, in place of those of the program: equal ones share them, whatever is done inside.
+            noise_ids: (b,) ids to draw noise with, and what else the pixels of a sample are drawn from, in place of `ids`.
             segments: on x's device, what `masks.Segments()` reads: a label map b h w (or b 1 h w) of whole numbers from 0 to 4095, or masks
                 b k h w as bool, uint8 of 0 and 1, or float in 0…1.
 
@@ -133,23 +138,21 @@ class Pipeline(nn.Module):
         Under `torch.compile` this is one operator of the graph, unless labels are asked for or x requires gradients; ids are then a
         tensor or None.
         """
-        if compiled.takes(x, ids, program_ids) and not labels:
-            y: torch.Tensor = compiled.run(x, self._number, ids, mask, view, program_ids, segments)
+        if compiled.takes(x, ids, program_ids, mask_ids, noise_ids) and not labels:
+            y: torch.Tensor = compiled.run(x, self._number, mask, segments, view, ids, program_ids, mask_ids, noise_ids)
             return y
-        program, mask, y = self._apply_to(x, ids, mask, view, program_ids, segments)
+        program, own, mask, y = self._apply_to(x, mask, segments, view, ids, program_ids, mask_ids, noise_ids)
         # The labels keep their own copy: the caller may write to the mask afterwards.
-        return (y, Labels(program, None if mask is None else mask.clone())) if labels else y
+        return (y, Labels(program, None if mask is None else mask.clone(), ids=own)) if labels else y
 
-    def degrade(
-        self, x: torch.Tensor, ids: Any, mask: torch.Tensor | None, view: int, program_ids: Any, segments: torch.Tensor | None
-    ) -> torch.Tensor:
+    def degrade(self, x: torch.Tensor, mask: torch.Tensor | None, segments: torch.Tensor | None, view: int, *ids: Any) -> torch.Tensor:
         """`forward` without labels, for the operator."""
-        return self._apply_to(x, ids, mask, view, program_ids, segments)[2]
+        return self._apply_to(x, mask, segments, view, *ids)[-1]
 
     def _apply_to(
-        self, x: torch.Tensor, ids: Any, mask: torch.Tensor | None, view: int, program_ids: Any, segments: torch.Tensor | None
-    ) -> tuple[Program, torch.Tensor | None, torch.Tensor]:
-        """The program drawn, the mask as it was read, and the result."""
+        self, x: torch.Tensor, mask: torch.Tensor | None, segments: torch.Tensor | None, view: int, ids: Any, *shared: Any
+    ) -> tuple[Program, Array, torch.Tensor | None, torch.Tensor]:
+        """The program drawn, the samples' own ids, the mask as it was read, and the result. shared: ids for programs, masks and noise."""
         images = Images(x)
         batch = images.batch
         read = wants_check(self.check, not self._checked)
@@ -165,15 +168,12 @@ class Pipeline(nn.Module):
             segments = check_segments(segments, batch, read)
         if not self._checked:
             self._checked = True
-        own = self._ids(ids, batch)
-        drawn = own if program_ids is None else check_ids(program_ids, batch.shape[0], "program_ids")
-        program = self._draw(drawn, (batch.shape[2], batch.shape[3]), check_view(view), self.calls.epoch)
-        if program_ids is not None:
-            program = replace(program, ids=own)
+        drawn_with = shared_ids(self._ids(ids, batch), *shared)
+        program = self._draw(drawn_with, (batch.shape[2], batch.shape[3]), check_view(view), self.calls.epoch)
         program = fitted(program, batch, segments)
-        return program, mask, images.back(run(program, batch, mask, self.backend))
+        return program, drawn_with.own, mask, images.back(run(program, batch, mask, self.backend))
 
-    def _ids(self, ids: Any, batch: torch.Tensor) -> np.ndarray[Any, Any]:
+    def _ids(self, ids: Any, batch: torch.Tensor) -> Array:
         if ids is None:
             return self.calls.next(batch.shape[0])
         if isinstance(ids, str):

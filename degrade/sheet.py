@@ -73,6 +73,7 @@ class Wanted(NamedTuple):
     """Something to be drawn for some samples, when all is decided."""
 
     what: Any  # an op or a mask
+    ids: Array  # of all samples, those it is drawn with
     rows: Array
     place: Any  # the slots of an op, the region of a mask
     at: int  # the first of its uniforms
@@ -83,9 +84,9 @@ class Wanted(NamedTuple):
 class Sheet:
     """The arrays of a program while it is being drawn. b samples, s slots, r regions (one per mask of the recipe)."""
 
-    def __init__(self, outline: Outline, key: int, ids: Array, height: int, width: int) -> None:
+    def __init__(self, outline: Outline, key: int, ids: Array, mask_ids: Array, height: int, width: int) -> None:
         b, s, r = len(ids), outline.slots, outline.regions
-        self.outline, self.key, self.ids, self.height, self.width = outline, key, ids, height, width
+        self.outline, self.key, self.ids, self.mask_ids, self.height, self.width = outline, key, ids, mask_ids, height, width
         self.theta = np.zeros((b, s, MAX_PARAMETERS), dtype=np.float32)
         self.severity, self.level = np.zeros((b, s), dtype=np.float32), np.empty((b, s), dtype=np.float32)
         self.numbers = np.zeros((b, r, outline.columns), dtype=np.float32)
@@ -110,12 +111,12 @@ class Sheet:
 
     def put(self, op: Op, rows: Array, slots: Array, at: int) -> None:
         """An op in the given slots."""
-        self._ops.append(Wanted(op, rows, slots, at + op.reads.start, len(op.reads), self.scale))
+        self._ops.append(Wanted(op, self.ids, rows, slots, at + op.reads.start, len(op.reads), self.scale))
 
     def confine(self, mask: Mask, rows: Array, first: Array, last: Array, at: int, region: int) -> None:
         """A mask over a span of slots."""
         self._span(mask.name, rows, first, last, region)
-        self._masks.append(Wanted(mask, rows, region, at, mask.draws))
+        self._masks.append(Wanted(mask, self.mask_ids, rows, region, at, mask.draws))
 
     def confine_to(self, cell: type[Mask], numbers: Array, rows: Array, first: Array, last: Array, region: int) -> None:
         """A mask that is drawn already, with numbers (n, columns), over a span of slots."""
@@ -131,8 +132,8 @@ class Sheet:
         self._steps.append(step)
 
     def further(self, rows: Array, at: int, draws: int) -> Array:
-        """Uniforms (n, draws) of each row in sequence, for such a step."""
-        return self._uniforms([Wanted(None, rows, None, at, draws)])[0]
+        """Uniforms (n, draws) of each row in sequence, for such a step, which is about masks."""
+        return self._uniforms([Wanted(None, self.mask_ids, rows, None, at, draws)])[0]
 
     def write(self, mask: Mask, rows: Array, region: int, numbers: Array) -> None:
         """The numbers (n, columns) that a mask family drew."""
@@ -146,7 +147,7 @@ class Sheet:
         if not wanted:
             return []
         blocks = [(len(w.rows), w.at // 4, (w.at + w.draws + 3) // 4 - w.at // 4 if w.draws else 0) for w in wanted]
-        parts = uniforms_of(self.key, self.ids[np.concatenate([w.rows for w in wanted])], rng.PARAMETER_SLOT << 20, blocks)
+        parts = uniforms_of(self.key, np.concatenate([w.ids[w.rows] for w in wanted]), rng.PARAMETER_SLOT << 20, blocks)
         return [part[:, w.at % 4 : w.at % 4 + w.draws] for w, part in zip(wanted, parts)]
 
     def _write_ops(self, uniforms: list[Array]) -> None:

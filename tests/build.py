@@ -63,7 +63,7 @@ def build(kernel, warps, target, dtype, constants, tuples, registers=None):
     return dict(kernel=kernel.__name__, target=target, dtype=dtype, registers=registers, spills=spills, shared=built.metadata.shared)
 
 
-def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "blob", "from_tensor"), folds=False):
+def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "blob", "from_tensor"), folds=False, windowed=False):
     """Both kernels for one set of ops."""
     from degrade.backends.engine import SETTLE_REGISTERS, settle_warps
     from degrade.kernels.fetch import TILE_COLUMNS, TILE_ROWS
@@ -76,7 +76,7 @@ def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "
     ops = [find(name) for name in names]
     points = tuple(op for op in ops if issubclass(op, PointOp))
     strokes = tuple(op for op in ops if op not in points)
-    common = dict(FIXED=dtype != "float32", ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS)
+    common = dict(FIXED=dtype != "float32", WINDOWED=windowed, ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS)
     tuples = dict(POINT=tuple(op.point for op in points), MASKS=tuple(find_mask(f).device for f in families))
     rows = [
         build(
@@ -89,7 +89,7 @@ def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "
                 "ROUNDS": dtype in ("float16", "bfloat16"),
                 "DOOR": door,
                 "UNIT": True,
-                "WHOLE": True,
+                "WHOLE": not windowed,
                 "FOLDS": folds,
                 "MODULATES": _modulates(points, () if door else strokes) if folds else 0,
                 "LINEAR": folds,
@@ -122,6 +122,8 @@ if __name__ == "__main__":
         lines = report(target, sorted(getattr(degrade.banks, wanted.removeprefix("bank:"))().ops), dtype, ())
     elif wanted.startswith("combined:"):
         lines = report(target, wanted.removeprefix("combined:").split(","), dtype, folds=True)
+    elif wanted.startswith("cells:"):
+        lines = report(target, wanted.removeprefix("cells:").split(","), dtype, ("ellipse", "voronoi_cell"), windowed=True)
     elif wanted.startswith("group:"):  # each op of a group by itself
         lines = [
             line

@@ -61,6 +61,12 @@ def test_masks_made_of_masks_and_strengths_build(target, record_property):
 
 
 @pytest.mark.build
+@pytest.mark.parametrize("target", ["sm_90", "gfx942"])
+def test_cells_build(target, record_property):
+    check([json.loads(line) for line in script("build.py", target, "cells:mean_shift,gaussian_noise,gaussian_blur,jpeg", "uint8")], record_property)
+
+
+@pytest.mark.build
 def test_the_launch_path_builds_each_kernel_once():
     """Batches of other sizes, places in memory and programs reuse the binaries, past Triton's own search for them.
 

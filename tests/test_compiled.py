@@ -78,6 +78,15 @@ def test_mask_view_and_program_ids_arrive():
     assert torch.equal(step(x, mask), pipe(x, ids=ids, mask=mask, view=2, program_ids=[0, 0]))
 
 
+def test_ids_of_masks_and_noise_arrive():
+    pipe = Pipeline(Compose(Local(degrade.MeanShift((0.1, 0.2)), masks.Ellipse()), GaussianNoise(std=0.1)), seed=1)
+    x, ids = images(3, 3, 16, 20), torch.arange(3)
+    given = {"mask_ids": torch.tensor([5, 5, 6]), "noise_ids": torch.tensor([8, 7, 7])}
+    got = compiled(lambda x: pipe(x, ids=ids, **given))(x)
+    assert torch.equal(got, pipe(x, ids=ids, **given)) and not torch.equal(got, pipe(x, ids=ids, mask_ids=given["mask_ids"]))
+    assert not torch.equal(got, pipe(x, ids=ids, noise_ids=given["noise_ids"]))
+
+
 def test_a_training_step_through_a_network():
     pipe, net = pipeline(), torch.nn.Conv2d(3, 2, 3)
     step = compiled(lambda x, ids: net(pipe(x, ids=ids)).square().mean())

@@ -20,7 +20,7 @@ LAYERS = (
     ("program",),
     ("recipe", "sheet", "together", "cells", "partition"),
     ("backends",),
-    ("labels", "label_maps", "label_table", "made_masks", "concatenation", "effect", "inputs", "files", "identity"),
+    ("labels", "geometry", "label_maps", "label_table", "made_masks", "concatenation", "effect", "inputs", "files", "identity"),
     ("compiled", "explain", "expected"),
     ("pipeline",),
     ("perceptual",),

@@ -389,7 +389,7 @@ def test_bad_types_of_segments():
 
 def test_segments_missing_or_not_read():
     x = photo(6, *SIZE)
-    with pytest.raises(ValueError, match=r"segments=None, but the pipeline holds masks\.Segments\(\); give segments= at the call"):
+    with pytest.raises(ValueError, match=r"segments=None, but the pipeline holds masks\.Segments\(\) or cells\.Segments\(\); give segments= at the call"):
         weights(masks.Segments(), x)
     with pytest.raises(ValueError, match="segments= was given, but no Local reads it"):
         weights(masks.Edges(), x, segments=label_map())

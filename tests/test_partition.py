@@ -344,3 +344,11 @@ def test_a_cell_is_no_mask():
 def test_segments_are_missing():
     with pytest.raises(ValueError, match=r"segments=None, but the pipeline holds .*cells\.Segments"):
         pipeline("segments")(photo(4, *SIZE), ids=IDS)
+
+
+def test_views_share_their_cells():
+    """Masks drawn with equal ids are equal cells; each view's ops are its own."""
+    pipe = pipeline("voronoi")
+    first, second = (pipe.sample(ids, SIZE, mask_ids=[7, 8, 9, 10]) for ids in (range(4), range(50, 54)))
+    both = (first.family >= 0) & (second.family >= 0) & (first.partition >= 0)
+    assert both.any() and np.array_equal(first.numbers[both], second.numbers[both]) and not np.array_equal(first.code, second.code)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from degrade.errors import unknown
 from degrade.pipeline import Pipeline
+
+ORDERS = ("before", "after")
 
 
 class Indexed(Dataset[Any]):
@@ -22,14 +27,38 @@ class Indexed(Dataset[Any]):
         pipeline: what to do. `pipeline.set_epoch(e)` draws anew, also in persistent workers.
         key: where the image stands in a tuple or dict; 0 by default for tuples and lists, "image" for dicts.
         labels: also return what was done: each item becomes (item, labels) with the tensors of one sample as a dict.
+        transform: crops, flips, resizes and whatever else, of the image as a tensor 3 h w; a transform of torchvision v2, for example. What it
+            draws is its own affair: it gets no index.
+        order: "before" degrades the image that the dataset gave, then transforms the result. With labels, the transform is called with
+            (image, masks), as a `tv_tensors.Image` and `tv_tensors.Mask` s h w where torchvision is installed and as plain tensors
+            otherwise, and gives both back; `masks` and `area` are then those of the result. "after" transforms first: masks, block grids
+            and lengths in pixels are those of what the network sees.
+
+    Raises:
+        TypeError: what is no dataset or no pipeline, or a transform that cannot be called.
+        ValueError: an unknown order; from an item, a transform that does not give back what it was called with.
     """
 
-    def __init__(self, dataset: Any, pipeline: Pipeline, key: Any = None, labels: bool = False) -> None:
+    def __init__(
+        self,
+        dataset: Any,
+        pipeline: Pipeline,
+        key: Any = None,
+        labels: bool = False,
+        transform: Callable[..., Any] | None = None,
+        order: str = "before",
+    ) -> None:
         if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
             raise TypeError(f"dataset is a {type(dataset).__name__}; accepted: a map-style dataset with __getitem__ and __len__.")
         if not isinstance(pipeline, Pipeline):
             raise TypeError(f"pipeline is a {type(pipeline).__name__}; accepted: degrade.Pipeline.")
-        self.dataset, self.pipeline, self.key, self.labels = dataset, pipeline, key, labels
+        if transform is not None and not callable(transform):
+            raise TypeError(
+                f"transform is a {type(transform).__name__}; accepted: a callable, such as torchvision.transforms.v2.RandomResizedCrop(224)."
+            )
+        if order not in ORDERS:
+            raise ValueError(unknown("order", order, ORDERS))
+        self.dataset, self.pipeline, self.key, self.labels, self.transform, self.order = dataset, pipeline, key, labels, transform, order
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -39,11 +68,50 @@ class Indexed(Dataset[Any]):
         item = self.dataset[index]
         key = self.key if self.key is not None else "image" if isinstance(item, dict) else 0 if isinstance(item, (tuple, list)) else None
         image = to_tensor(item if key is None else item[key])
-        y, labels = self.pipeline(image, ids=[index], labels=True)
+        y, told = self.degraded(image, index)
         out = y if key is None else _replaced(item, key, y)
+        return (out, told) if self.labels else out
+
+    def degraded(self, image: torch.Tensor, index: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """One image 3 h w, degraded and transformed, and what was done, empty where no labels are wanted."""
+        transform, after = self.transform, self.order == "after"
+        if transform is not None and after:
+            image = plain(transform(image))
+        y, labels = self.pipeline(image, ids=[index], labels=True)
         if not self.labels:
-            return out
-        return out, {name: getattr(labels, name)[0] for name in ("type", "severity", "level", "params", "area", "masks")}
+            return y if transform is None or after else plain(transform(y)), {}
+        told = {name: getattr(labels, name)[0] for name in ("type", "severity", "level", "params", "area", "masks")}
+        if transform is not None and not after:
+            y, told["masks"] = jointly(transform, y, told["masks"])
+            told["area"] = told["masks"].mean((1, 2), dtype=torch.float64).to(torch.float32)
+        return y, told
+
+
+def jointly(transform: Callable[..., Any], image: torch.Tensor, masks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """An image 3 h w and its masks s h w through one transform, told apart by torchvision's types where there is torchvision."""
+    try:
+        types = importlib.import_module("torchvision.tv_tensors")
+    except ModuleNotFoundError:
+        got = transform(image, masks)
+    else:
+        got = transform(types.Image(image), types.Mask(masks))
+    if not isinstance(got, (tuple, list)) or len(got) != 2:
+        raise ValueError(
+            f"transform gave a {type(got).__name__}; accepted with order='before' and labels=True: the image and the masks, as it got them."
+        )
+    y, followed = plain(got[0]), plain(got[1])
+    if followed.shape != (len(masks), *y.shape[1:]):
+        raise ValueError(
+            f"transform gave masks {tuple(followed.shape)} for an image {tuple(y.shape)}; accepted: {len(masks)} masks of the image's size."
+        )
+    return y, followed
+
+
+def plain(image: Any) -> torch.Tensor:
+    """A tensor without torchvision's type."""
+    if not isinstance(image, torch.Tensor):
+        raise ValueError(f"transform gave a {type(image).__name__}; accepted: a torch tensor 3 h w.")
+    return image.as_subclass(torch.Tensor)
 
 
 def _replaced(item: Any, key: Any, value: torch.Tensor) -> Any:
