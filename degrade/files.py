@@ -49,12 +49,10 @@ def node_from_dict(data: Any) -> Node:
             raise ValueError(unknown("recipe key", kind, [*names, *COMBINATORS]))
         return _build(kind, find(kind), arguments)
     if kind == "Local":
-        _only(kind, arguments, ("child", "mask", "p", "blend"), ("child", "mask"))
+        _only(kind, arguments, ("child", "mask", "p", "blend", "space"), ("child", "mask"))
         family, numbers = _single(arguments["mask"], "mask")
         mask = _build(family, partial(masks.from_dict, family), {"arguments": numbers})
-        return _build(
-            kind, Local, {"child": node_from_dict(arguments["child"]), "mask": mask, **{k: v for k, v in arguments.items() if k in ("p", "blend")}}
-        )
+        return _build(kind, Local, {**arguments, "child": node_from_dict(arguments["child"]), "mask": mask})
     if kind == "Partition":
         _only(kind, arguments, ("child", "cells", "p"), ("child", "cells"))
         name, given = _single(arguments["cells"], "cells")

@@ -28,13 +28,15 @@ from .op import MAX_PARAMETERS, Op, Param
 from .ops import REGISTRY, find
 from .pipeline import run
 from .program import CALL_MASK, Program
-from .recipe import BLENDS, check_blend
+from .recipe import USES, check_blend, check_space
 
 COMMON = """
     x: b 3 h w or 3 h w, uint8 in 0…255 or float in 0…1.
     mask: b 1 h w in [0, 1], or None for the whole frame.
     blend: "alpha" mixes the result with x by the mask; "modulate" takes the first parameter from its neutral value, where the mask is 0, to
         the one given, where it is 1, pixel by pixel; by levels of it where the op's `modulates` is false, as `Local` tells.
+    blend_space: "gamma" mixes the values as they are, "linear" the light that they stand for (sRGB, IEC 61966-2-1). It is the `space` of
+        `Local`, which here is a parameter of some ops.
     seed, ids: what noise is drawn from; ids default to 0…b−1, so equal calls give equal noise.
     backend: "auto", "torch" or "triton". check: "first" reads values of images on the CPU, "always" on any device, "never" none.
 
@@ -74,15 +76,20 @@ def _values(op: type[Op], name: str, param: Param, given: Any, count: int) -> np
     return values
 
 
-def _call(op: type[Op], x: torch.Tensor, given: dict[str, Any], mask: Any, blend: str, seed: int, ids: Any, backend: str, check: str) -> torch.Tensor:
+def _call(
+    op: type[Op], x: torch.Tensor, given: dict[str, Any], mask: Any, blend: str, blend_space: str, seed: int, ids: Any, backend: str, check: str
+) -> torch.Tensor:
     images = Images(x)
     batch = images.batch
     count = len(batch)
     read = wants_check(check, batch.device.type == "cpu")
     check_seed(seed)
     check_blend(blend, op)
+    check_space("blend_space", blend_space, blend)
     if blend != "alpha" and mask is None:
         raise ValueError(f"blend={blend!r} needs mask=, which tells the strength at each pixel.")
+    if blend_space != "gamma" and mask is None:
+        raise ValueError(f"blend_space={blend_space!r} needs mask=, which tells the weight at each pixel.")
     if read:
         check_values(batch)
     (first, param), *others = op.parameters.items()
@@ -102,7 +109,7 @@ def _call(op: type[Op], x: torch.Tensor, given: dict[str, Any], mask: Any, blend
     theta[:, :, 0] = np.stack(tops, 1)
     for i, (name, q) in enumerate(others, start=1):
         theta[:, :, i] = _values(op, name, q, given[name], count)[:, None]
-    program = _program(op, theta, mask is not None, BLENDS[blend], maps, (batch.shape[2], batch.shape[3]))
+    program = _program(op, theta, mask is not None, USES[blend, blend_space], maps, (batch.shape[2], batch.shape[3]))
     program = replace(program, key=rng.fold(seed, 0, 0), ids=program.ids if ids is None else check_ids(ids, count))
     return images.back(run(program, batch, mask, backend))
 
@@ -159,7 +166,9 @@ def _program(op: type[Op], theta: np.ndarray[Any, Any], masked: bool, fold: int,
         last=span,
         parent=np.array(inside, dtype=np.int16),
         partition=np.array([0 if kind == "cell" else -1 for kind in kinds] * slots, dtype=np.int16),
-        fold=np.array([{"cell": BLENDS["alpha"], "mask": fold, "map": BLENDS["modulate"]}[kind] for kind in kinds] * slots, dtype=np.int32),
+        fold=np.array(
+            [{"cell": USES["alpha", "gamma"], "mask": fold, "map": USES["modulate", "gamma"]}[kind] for kind in kinds] * slots, dtype=np.int32
+        ),
         maps=torch.cat([*maps, *((m > 0.0).to(torch.float32) for m in maps if parts)]) if maps else None,
     )
 
@@ -172,7 +181,7 @@ def _make(op: type[Op]) -> Callable[..., torch.Tensor]:
         inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=required if i == 0 else q.usual())
         for i, (n, q) in enumerate(op.parameters.items())
     ]
-    common = {"mask": None, "blend": "alpha", "seed": 0, "ids": None, "backend": "auto", "check": "first"}
+    common = {"mask": None, "blend": "alpha", "blend_space": "gamma", "seed": 0, "ids": None, "backend": "auto", "check": "first"}
     first = inspect.Parameter("x", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     signature = inspect.Signature([first, *own, *(inspect.Parameter(n, kind, default=d) for n, d in common.items())])
 

@@ -28,6 +28,7 @@ RESERVED = (
     "x",
     "mask",
     "blend",
+    "blend_space",
     "seed",
     "ids",
     "backend",

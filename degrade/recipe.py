@@ -15,7 +15,7 @@ import numpy as np
 
 from .distributions import Array, Choice, Constant, Uniform, parse
 from .errors import unknown
-from .kernels.plan import MODULATE, PRODUCT
+from .kernels.plan import LINEAR, MODULATE, PRODUCT
 from .masks.base import Mask
 from .masks.combine import Combined, Leaf, leaves
 from .op import Op, probability
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 Node = Union[Op, "Combinator"]
 
-BLENDS = {"alpha": PRODUCT, "modulate": MODULATE}  # what becomes of the weight of a Local's mask
+# What becomes of the weight of a Local's mask, by its blend and its space.
+USES = {("alpha", "gamma"): PRODUCT, ("alpha", "linear"): LINEAR, ("modulate", "gamma"): MODULATE}
+BLENDS, SPACES = (tuple(dict.fromkeys(names)) for names in zip(*USES))
 
 
 class Combinator:
@@ -204,7 +206,8 @@ class Local(Combinator):
     """Confine a child to a soft mask, a different one for every sample.
 
     The child runs as a whole and is blended once, y = x + m · (f(x) − x), against the image before it. What a blur
-    inside the mask sees is the real surroundings. Masks of directly nested `Local`s multiply.
+    inside the mask sees is the real surroundings. Masks of directly nested `Local`s multiply, and the one blend is in linear light if one of
+    them asks for it.
 
     Args:
         child: an op or combinator.
@@ -214,24 +217,28 @@ class Local(Combinator):
             from the neutral value, where the mask is 0, to the drawn one, where it is 1; pixels of weight 0 are copied. The child is then
             one op, or OneOf several. Exact where the parameter may differ from pixel to pixel (`op.modulates`); other ops run at several
             levels of it, of which each pixel mixes the two nearest, JPEG by the mean of each 16 x 16 unit; such a Local stands in no other.
+        space: of an alpha blend. "gamma" mixes the values as they are, "linear" the light that they stand for: both images are decoded by the
+            transfer function of sRGB (IEC 61966-2-1), mixed, and encoded again. Half of black and white is 0.5 or 0.735. Either way the result is
+            exactly x where the mask is 0, exactly f(x) where it is 1, and as it was where the child changes nothing.
 
     Raises:
-        TypeError, ValueError: a mask that is none, an unknown blend, or a child that cannot be modulated, naming it.
+        TypeError, ValueError: a mask that is none, an unknown blend or space, or a child that cannot be modulated, naming it.
     """
 
-    def __init__(self, child: Node, mask: Mask | Combined, p: float = 1.0, blend: str = "alpha") -> None:
+    def __init__(self, child: Node, mask: Mask | Combined, p: float = 1.0, blend: str = "alpha", space: str = "gamma") -> None:
         super().__init__((child,), p)
         for node in walk(child):
             check_blend(blend, type(node))
+        check_space("space", space, blend)
         refuse_alone(child, "Local")
-        self.blend = blend
+        self.blend, self.space = blend, space
         self.alone = blend != "alpha" and any(isinstance(node, Op) and not node.modulates for node in walk(child))
         if not isinstance(mask, (Mask, Combined)):
             raise TypeError(
                 f"mask is a {type(mask).__name__}, not a mask family; accepted: a mask family such as masks.Ellipse(area=0.2), or masks.FromTensor(tensor)."
             )
         self.mask = mask
-        self.leaves = leaves(mask, BLENDS[blend])
+        self.leaves = leaves(mask, USES[blend, space])
 
     decides = False
 
@@ -256,7 +263,8 @@ class Local(Combinator):
         fill(child, sheet, rows, slots, at + uniform, region + inside)
 
     def options(self) -> dict[str, Any]:
-        return {**super().options(), **({} if self.blend == "alpha" else {"blend": self.blend})}
+        given = {"blend": (self.blend, "alpha"), "space": (self.space, "gamma")}
+        return {**super().options(), **{name: value for name, (value, usual) in given.items() if value != usual}}
 
     def __repr__(self) -> str:
         return f"Local({', '.join([repr(self.children[0]), f'mask={self.mask!r}', *(f'{k}={v!r}' for k, v in self.options().items())])})"
@@ -298,6 +306,14 @@ def check_blend(blend: str, kind: type[Node]) -> None:
         raise ValueError(unknown("blend", blend, BLENDS))
     if blend != "alpha" and not issubclass(kind, (Op, OneOf, Relative)):
         raise ValueError(f"blend={blend!r} of {kind.__name__} is not accepted; accepted: one op, or OneOf several.")
+
+
+def check_space(argument: str, space: str, blend: str) -> None:
+    """Refuse a space that is unknown or that a blend does not have."""
+    if not isinstance(space, str) or space not in SPACES:
+        raise ValueError(unknown(argument, space, SPACES))
+    if (blend, space) not in USES:
+        raise ValueError(f"{argument}={space!r} with blend={blend!r} is not accepted, for that mixes no images; accepted: blend='alpha'.")
 
 
 def refuse_alone(child: Node, kind: str) -> None:

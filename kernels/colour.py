@@ -157,6 +157,19 @@ def device_srgb_from_linear(v):
     return tl.minimum(v, 0.0031308) * 12.92 + (device_gamma_root(tl.maximum(v, 0.0031308)) * 1.055 - 0.0954499021)
 
 
+def mix_linear(own: torch.Tensor, new: torch.Tensor, m: torch.Tensor) -> torch.Tensor:
+    """From one sRGB value to another by m in linear light, not limited to 0..1."""
+    light = linear_from_srgb(own)
+    return srgb_from_linear(light + m * (linear_from_srgb(new) - light))
+
+
+@jit
+def device_mix_linear(own, new, m):
+    """The device function of `mix_linear`."""
+    light = device_linear_from_srgb(own)
+    return device_srgb_from_linear(light + m * (device_linear_from_srgb(new) - light))
+
+
 # ---- CIELAB ----------------------------------------------------------------------------------------------------------------
 
 

@@ -22,8 +22,9 @@ CHANGES, READS = 11, 15
 ITEM = 20  # a multiple of 16 bytes: the items of every launch are aligned alike
 
 # What becomes of the weights of masks, which lie on a stack: each mask's fold is a sequence of these, the first in the lowest bits.
-# MODULATE is a product with the mask's support alone; the weight itself becomes the strength of the op.
-PRODUCT, UNION, INTERSECTION, DIFFERENCE, INVERT, MODULATE = range(1, 7)
+# MODULATE is a product with the mask's support alone; the weight itself becomes the strength of the op. LINEAR is a product that makes the
+# blend one of linear light.
+PRODUCT, UNION, INTERSECTION, DIFFERENCE, INVERT, MODULATE, LINEAR = range(1, 8)
 FOLD_BITS, FOLD_MASK = 3, 7
 
 # One mask: its family, where its numbers begin, its fold, and how many operations that has.
@@ -54,5 +55,5 @@ OF_PARENT, OF_TOP, OF_LEFT, OF_HIGH, OF_WIDE = tl.constexpr(PARENT), tl.constexp
 OF_BASE, OF_FROM_TOP, OF_FROM_LEFT, OF_ONLY, OF_COVERS = (tl.constexpr(i) for i in (BASE, FROM_TOP, FROM_LEFT, ONLY, COVERS))
 OF_LEVEL, OF_LEVELS, OF_HARD, OF_BLOCK = tl.constexpr(LEVEL), tl.constexpr(LEVELS), tl.constexpr(HARD), tl.constexpr(BLOCK)
 N_REGION, OF_NUMBERS, OF_FOLD, OF_OPERATIONS = tl.constexpr(REGION), tl.constexpr(NUMBERS), tl.constexpr(FOLD), tl.constexpr(OPERATIONS)
-IS_UNION, IS_INTERSECTION, IS_DIFFERENCE, IS_INVERT, IS_MODULATE = (tl.constexpr(o) for o in range(UNION, MODULATE + 1))
+IS_UNION, IS_INTERSECTION, IS_DIFFERENCE, IS_INVERT, IS_MODULATE, IS_LINEAR = (tl.constexpr(o) for o in range(UNION, LINEAR + 1))
 AN_OPERATION, TO_NEXT = tl.constexpr(FOLD_MASK), tl.constexpr(FOLD_BITS)

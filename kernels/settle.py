@@ -5,6 +5,7 @@ It finishes a two-stroke op, applies the masks, and goes on with any run of poin
 
 from __future__ import annotations
 
+from .colour import device_mix_linear
 from .fetch import at_the_door, fetch_column, narrow, settle_value, widen
 from .lang import jit, tl
 from .levels import device_position, device_share
@@ -15,6 +16,7 @@ from .plan import (
     IS_EMPTY,
     IS_INTERSECTION,
     IS_INVERT,
+    IS_LINEAR,
     IS_MODULATE,
     IS_SAVE,
     IS_UNION,
@@ -53,10 +55,20 @@ from .reach import buffer_at, draws_of, scalars8, store3, stored, tile_of, view,
 
 
 @jit
-def mix(own, new, m, FIXED: tl.constexpr):
+def between(own, new, m, light, LINEAR: tl.constexpr):
+    """From `own` to `new` by m, of encoded values or of linear light; exactly `own` where they are equal."""
+    out = own + m * (new - own)
+    if LINEAR:
+        if light:
+            out = tl.where(new == own, out, device_mix_linear(own, new, m))
+    return out
+
+
+@jit
+def mix(own, new, m, light, FIXED: tl.constexpr, LINEAR: tl.constexpr):
     """Clamp, blend, round to the working precision; exactly `own` where m = 0, exactly `new` where m = 1."""
     new = tl.minimum(tl.maximum(new, 0.0), 1.0)
-    return tl.where(m == 0.0, own, settle_value(tl.where(m == 1.0, new, own + m * (new - own)), FIXED))
+    return tl.where(m == 0.0, own, settle_value(tl.where(m == 1.0, new, between(own, new, m, light, LINEAR)), FIXED))
 
 
 @jit
@@ -123,6 +135,17 @@ def weight_of(regions, begin, count, floats, maps, y, x, MASKS, FOLDS: tl.conste
         for j in range(begin, begin + count):
             total = times_weight(total, regions + N_REGION * j, floats, maps, yc, xc, MASKS)
     return total, strength
+
+
+@jit
+def in_linear_light(regions, begin, count):
+    """Whether one of `count` masks that are blended together asks for linear light: the last operation of its fold says so."""
+    light = begin < 0
+    for j in range(begin, begin + count):
+        region = regions + N_REGION * j
+        last = tl.maximum(tl.load(region + OF_OPERATIONS), 1) - 1
+        light = light | ((tl.load(region + OF_FOLD) >> last * TO_NEXT) == IS_LINEAR)
+    return light
 
 
 @jit
@@ -198,6 +221,7 @@ def settle(
     WINDOWED: tl.constexpr,  # only windows are stored, else the whole frame of each sample
     LEVELLED: tl.constexpr,  # and samples are levels of an op
     MODULATES: tl.constexpr,  # bits of the POINT and SETTLE functions whose strength a mask may be; 0 if no mask is one
+    LINEAR: tl.constexpr,  # blends may be of linear light
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
     POINT,  # tuples of device functions; never annotate them constexpr, or stale binaries are served
@@ -268,7 +292,8 @@ def settle(
                 else:
                     if not MODULATES:
                         m, _ = weight_of(regions, first, count, floats, (maps, height, width), y, x, MASKS, FOLDS)
-                    r, g, b = mix(r, r1, m, FIXED), mix(g, g1, m, FIXED), mix(b, b1, m, FIXED)
+                    light = in_linear_light(regions, first, count) if LINEAR else False
+                    r, g, b = mix(r, r1, m, light, FIXED, LINEAR), mix(g, g1, m, light, FIXED, LINEAR), mix(b, b1, m, light, FIXED, LINEAR)
     if reads:
         store3(canvas + base, at, plane, r, g, b, inside)
     if changes == 0:
@@ -279,9 +304,9 @@ def settle(
                 level, levels, hard, block = tl.load(of + OF_LEVEL), tl.load(of + OF_LEVELS), tl.load(of + OF_HARD), tl.load(of + OF_BLOCK)
                 m = device_share(device_position(strength, seen, levels, hard, block, ROWS, COLUMNS), level)
                 r, g, b = (
-                    mix(widen(tl.load(to)), r, m, FIXED),
-                    mix(widen(tl.load(to + o1)), g, m, FIXED),
-                    mix(widen(tl.load(to + 2 * o1)), b, m, FIXED),
+                    mix(widen(tl.load(to)), r, m, False, FIXED, False),
+                    mix(widen(tl.load(to + o1)), g, m, False, FIXED, False),
+                    mix(widen(tl.load(to + 2 * o1)), b, m, False, FIXED, False),
                 )
             inside = inside & (m > 0.0)
         tl.store(to, leave(r, tl.load(came), out, ROUNDS), mask=inside)

@@ -5,7 +5,7 @@ Run as a script, since a process that interprets Triton cannot compile it:
     python tests/build.py sm_90 jpeg,gaussian_noise uint8     these ops in one pipeline, with all masks; one line of JSON per kernel
     python tests/build.py sm_90 group:blur uint8              each op of a group by itself
     python tests/build.py sm_90 bank:arniqa uint8             all ops of a bank in one pipeline
-    python tests/build.py sm_90 combined:jpeg uint8           these ops under masks made of masks, which may be their strength
+    python tests/build.py sm_90 combined:jpeg uint8           these ops under masks made of masks, which may be their strength or blend in linear light
 """
 
 import json
@@ -93,6 +93,7 @@ def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "
                 "LEVELLED": windowed and folds,
                 "FOLDS": folds,
                 "MODULATES": _modulates(points, () if door else strokes) if folds else 0,
+                "LINEAR": folds,
             },
             {**tuples, "SETTLE": () if door else tuple(dict.fromkeys(op.settle for op in strokes))},  # the first launch finishes no stroke
             SETTLE_REGISTERS,

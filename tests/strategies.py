@@ -49,7 +49,7 @@ def recipes(draw, size, depth=2):
         return draw(ops())
     p = draw(chance)
     if kind == "local":
-        return Local(draw(recipes(size, depth - 1)), draw(families(size)), p=p)
+        return Local(draw(recipes(size, depth - 1)), draw(families(size)), p=p, space=draw(st.sampled_from(["gamma", "gamma", "linear"])))
     children = draw(st.lists(recipes(size, depth - 1), min_size=1, max_size=3))
     if kind == "compose":
         return Compose(*children, p=p)

@@ -8,7 +8,7 @@ import torch
 from degrade.distributions import Array
 from degrade.kernels import plan as layout
 from degrade.masks import find
-from degrade.masks.combine import combine, operations, perform
+from degrade.masks.combine import combine, linear, operations, perform
 from degrade.program import Program
 
 
@@ -42,7 +42,7 @@ class Masks:
     def __init__(self, program: Program, mask: torch.Tensor | None, device: torch.device) -> None:
         self.program = program
         self.maps, self.numbers = resolve_maps(program, mask, device)
-        self.leaders = program.leaders()
+        self.leaders, self.linear = program.leaders(), np.array(linear(program.fold), dtype=bool)
         self.device = device
         height, width = program.size
         self.y = torch.arange(height, device=device, dtype=torch.float32)[:, None] + 0.5
@@ -81,6 +81,10 @@ class Masks:
                         top = (top > 0.0).to(torch.float32)
                     total[at] = combine(total[at], top, operation)
         return total, strength
+
+    def in_linear_light(self, regions: Array) -> Array:
+        """Which samples mix linear light where the regions marked in `regions` (n, r) are blended together: (n,) bool."""
+        return (regions & self.linear).any(1)
 
 
 def slot_weights(program: Program, mask: torch.Tensor | None = None, device: torch.device | None = None) -> torch.Tensor:

@@ -22,7 +22,7 @@ import numpy as np
 
 from degrade.distributions import Array
 from degrade.kernels import plan as layout
-from degrade.masks.combine import combines, modulates
+from degrade.masks.combine import combines, linear, modulates
 from degrade.ops import find
 from degrade.program import Program
 
@@ -48,6 +48,7 @@ class Plan:
     families: tuple[str, ...]
     folds: bool  # whether masks are combined by more than products
     modulates: int  # bits of the branches of settle whose strength a mask may be; 0 if no mask is one
+    linear: bool  # whether some blend is one of linear light
     arena: Array  # int32; floats are stored as their bits
     sections: dict[str, int]  # offset of ids, instructions, regions, windows in the arena
     launches: tuple[Launch, ...]
@@ -58,6 +59,11 @@ class Plan:
     stored: int  # elements of a buffer
     windowed: bool  # whether of each frame a window is stored alone
     levelled: bool  # and samples are levels of an op
+
+    @property
+    def settles(self) -> tuple[object, ...]:
+        """What its settle kernels are built for, beside the ops."""
+        return self.families, self.folds, self.modulates, self.linear, self.windowed, self.levelled
 
 
 def make_plan(program: Program, numbers: Array, origins: Origins | None = None) -> Plan:
@@ -91,6 +97,7 @@ def make_plan(program: Program, numbers: Array, origins: Origins | None = None) 
         families=program.families,
         folds=combines(program.fold),
         modulates=vocabulary.modulates if strength else 0,
+        linear=any(linear(program.fold)),
         arena=arena.join(),
         sections=sections,
         launches=laid.launches,

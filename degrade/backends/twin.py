@@ -12,6 +12,7 @@ import torch
 
 from degrade.distributions import Array
 from degrade.kernels import rng
+from degrade.kernels.colour import mix_linear
 from degrade.kernels.levels import position, share
 from degrade.op import MAX_PARAMETERS, Context, Op
 from degrade.ops import find
@@ -84,10 +85,15 @@ class Rng:
         return tuple(torch.from_numpy(p).view(shape) for p in planes)
 
 
-def blend(own: torch.Tensor, new: torch.Tensor, weight: torch.Tensor, rounded: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-    """x + m · (f(x) − x), rounded: exactly x where m = 0, even beyond 0..1, and exactly f(x) where m = 1. weight: (n, h, w)."""
+def blend(own: torch.Tensor, new: torch.Tensor, weight: torch.Tensor, light: Array, rounded: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    """x + m · (f(x) − x), rounded: exactly x where m = 0, even beyond 0..1, and exactly f(x) where m = 1. weight: (n, h, w); light: (n,), for
+    which samples this is done in linear light, but where x and f(x) are equal."""
     m = weight[:, None]
-    return torch.where(m == 0.0, own, rounded(torch.where(m == 1.0, new, own + m * (new - own))))
+    mixed = own + m * (new - own)
+    if light.any():
+        here = torch.from_numpy(light).to(own.device)[:, None, None, None]
+        mixed = torch.where(here & (new != own), mix_linear(own, new, m), mixed)
+    return torch.where(m == 0.0, own, rounded(torch.where(m == 1.0, new, mixed)))
 
 
 def execute(program: Program, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
@@ -141,16 +147,18 @@ class _Run:
         weight, strength = self.masks.weights(rows, regions) if regions.any() else (None, None)
         if strength is not None and not op.modulates:
             assert weight is not None
-            new = self.levelled(op, slot, rows, own, weight, strength)
+            new = self.levelled(op, slot, rows, own, weight, strength, self.masks.in_linear_light(regions))
         else:
             new = self.changed(op, slot, rows, own, self.program.theta[rows, slot], strength)
-            new = self.round(new) if weight is None else blend(own, new.clamp(0.0, 1.0), weight, self.round)
+            new = self.round(new) if weight is None else blend(own, new.clamp(0.0, 1.0), weight, self.masks.in_linear_light(regions), self.round)
         if every:
             self.canvas = new
         else:
             self.canvas[at] = new
 
-    def levelled(self, op: type[Op], slot: int, rows: Array, own: torch.Tensor, weight: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
+    def levelled(
+        self, op: type[Op], slot: int, rows: Array, own: torch.Tensor, weight: torch.Tensor, strength: torch.Tensor, light: Array
+    ) -> torch.Tensor:
         """The op with a strength (n, h, w), by levels of its first parameter: the even ones first, then what the odd ones have a share of."""
         theta = self.program.theta[rows, slot]
         count, hard = levels_of(op, theta[:, 0])
@@ -163,8 +171,8 @@ class _Run:
             part = theta[some]
             part[:, 0] = at_level(op, part[:, 0], level, count[some])
             new = self.changed(op, slot, rows[some], own[here], part, None)
-            new = blend(own[here], new.clamp(0.0, 1.0), weight[here], self.round)
-            out[here] = blend(out[here], new, share(at[here], level), self.round)
+            new = blend(own[here], new.clamp(0.0, 1.0), weight[here], light[some], self.round)
+            out[here] = blend(out[here], new, share(at[here], level), np.zeros(len(some), dtype=bool), self.round)
         return out
 
     def changed(self, op: type[Op], slot: int, rows: Array, own: torch.Tensor, theta: Array, strength: torch.Tensor | None) -> torch.Tensor:
@@ -189,8 +197,9 @@ class _Run:
     def close(self, region: int, rows: Array) -> None:
         """Blend a chain against the image before it."""
         at = self.index(rows)
-        weight, _ = self.masks.weights(rows, self.masks.leaders[rows] == region)
-        self.canvas[at] = blend(self.kept[region][at], self.canvas[at], weight, self.round)
+        own = self.masks.leaders[rows] == region
+        weight, _ = self.masks.weights(rows, own)
+        self.canvas[at] = blend(self.kept[region][at], self.canvas[at], weight, self.masks.in_linear_light(own), self.round)
 
     def enter(self, region: int, rows: Array) -> None:
         """Begin the chain of a cell with the image before its partition."""

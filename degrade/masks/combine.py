@@ -118,7 +118,7 @@ class Invert(Combined):
 
 
 COMBINATIONS: dict[str, type[Combined]] = {kind.__name__: kind for kind in (Union, Intersection, Difference, Product, Invert)}
-SYMBOLS = {kind.operation: kind.symbol for kind in COMBINATIONS.values()} | {layout.MODULATE: Product.symbol}
+SYMBOLS = {kind.operation: kind.symbol for kind in COMBINATIONS.values()} | dict.fromkeys((layout.MODULATE, layout.LINEAR), Product.symbol)
 
 
 def leaves(mask: Mask | Combined, use: int = layout.PRODUCT) -> tuple[Leaf, ...]:
@@ -183,12 +183,17 @@ def combine(under: torch.Tensor, top: torch.Tensor, operation: int) -> torch.Ten
 
 def combines(folds: Any) -> bool:
     """Whether some weights do more than multiply."""
-    return any(operations(fold) != [layout.PRODUCT] for fold in folds.tolist())
+    return any(operations(fold) not in ([layout.PRODUCT], [layout.LINEAR]) for fold in folds.tolist())
 
 
 def modulates(folds: Any) -> bool:
     """Whether some mask is the strength of an op."""
     return any(layout.MODULATE in operations(fold) for fold in folds.tolist())
+
+
+def linear(folds: Any) -> list[bool]:
+    """Of each weight, whether its blend is one of linear light: if it is the last of a mask that asks for it."""
+    return [operations(fold)[-1:] == [layout.LINEAR] for fold in folds.tolist()]
 
 
 def mask_numbers(folds: list[int]) -> list[int]:
