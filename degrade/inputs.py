@@ -125,6 +125,30 @@ def check_segments(segments: Any, batch: torch.Tensor, values: bool) -> torch.Te
     return given
 
 
+def check_origin(origin: Any, images: tuple[int, ...], frame: tuple[int, int]) -> Array:
+    """Where in their frames images b 3 h w lie: (b, 2) int64, top and left, from a pair for all or one for each.
+
+    Raises:
+        ValueError: what is no such pair, or an image that reaches beyond its frame.
+    """
+    count, (height, width) = images[0], images[2:]
+    try:
+        given = np.asarray(origin.cpu() if isinstance(origin, torch.Tensor) else origin)
+    except (TypeError, ValueError):
+        given = np.empty(0)
+    if given.dtype.kind not in "iu" or given.shape not in ((2,), (count, 2)):
+        raise ValueError(f"origin={origin!r} is not accepted; accepted: (top, left) in whole pixels, or ({count}, 2) with one pair for each image.")
+    out: Array = np.broadcast_to(given, (count, 2)).astype(np.int64)
+    most = np.array([frame[0] - height, frame[1] - width])
+    if (out < 0).any() or (out > most).any():
+        worst = out[((out < 0) | (out > most)).any(1)][0].tolist()
+        raise ValueError(
+            f"origin={tuple(worst)} puts {height}x{width} pixels beyond the frame of {frame[0]}x{frame[1]}; "
+            f"accepted: (top, left) from (0, 0) to ({most[0]}, {most[1]})."
+        )
+    return out
+
+
 def check_ids(ids: Any, count: int, name: str = "ids") -> Array:
     """Sample ids as (b,) int64 on the host."""
     if isinstance(ids, torch.Tensor):

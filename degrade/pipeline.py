@@ -16,7 +16,20 @@ from .expected import Expectation, expect
 from .explain import H100, Explanation, explain
 from .files import load_recipe, save_recipe
 from .identity import Calls, Ids, shared_ids
-from .inputs import CHECKS, Images, check_ids, check_mask, check_seed, check_segments, check_size, check_values, check_view, content_ids, wants_check
+from .inputs import (
+    CHECKS,
+    Images,
+    check_ids,
+    check_mask,
+    check_origin,
+    check_seed,
+    check_segments,
+    check_size,
+    check_values,
+    check_view,
+    content_ids,
+    wants_check,
+)
 from .kernels import rng
 from .labels import Labels
 from .made_masks import resolve
@@ -113,6 +126,8 @@ class Pipeline(nn.Module):
         segments: torch.Tensor | None = None,
         mask_ids: Any = None,
         noise_ids: Any = None,
+        origin: Any = None,
+        frame: tuple[int, int] | None = None,
     ) -> Any:
         """Degrade images.
 
@@ -128,6 +143,8 @@ class Pipeline(nn.Module):
             noise_ids: (b,) ids to draw noise with, and what else the pixels of a sample are drawn from, in place of `ids`.
             segments: on x's device, what `masks.Segments()` reads: a label map b h w (or b 1 h w) of whole numbers from 0 to 4095, or masks
                 b k h w as bool, uint8 of 0 and 1, or float in 0…1.
+            origin, frame: that x are parts of larger frames of `frame` = (height, width) pixels, whose top left pixels lie there at `origin`: (top,
+                left) for all or (b, 2). They get what the whole frame would, as `degrade.apply` tells; labels are of these parts.
 
         Returns:
             y of the shape, dtype, device and memory format of x; with `labels`, the pair (y, labels).
@@ -138,12 +155,34 @@ class Pipeline(nn.Module):
         Under `torch.compile` this is one operator of the graph, unless labels are asked for or x requires gradients; ids are then a
         tensor or None.
         """
+        if (origin is None) != (frame is None):
+            raise ValueError(f"origin={origin!r} and frame={frame!r} go together; accepted: both or none.")
+        if origin is not None:
+            assert frame is not None
+            return self._part(x, check_size(frame), origin, labels, mask, segments, view, ids, program_ids, mask_ids, noise_ids)
         if compiled.takes(x, ids, program_ids, mask_ids, noise_ids) and not labels:
             y: torch.Tensor = compiled.run(x, self._number, mask, segments, view, ids, program_ids, mask_ids, noise_ids)
             return y
         program, own, mask, y = self._apply_to(x, mask, segments, view, ids, program_ids, mask_ids, noise_ids)
         # The labels keep their own copy: the caller may write to the mask afterwards.
         return (y, Labels(program, None if mask is None else mask.clone(), ids=own)) if labels else y
+
+    def _part(
+        self, x: torch.Tensor, frame: tuple[int, int], origin: Any, labels: bool, mask: Any, segments: Any, view: int, ids: Any, *shared: Any
+    ) -> Any:
+        """`forward` for parts of frames."""
+        if mask is not None or segments is not None:
+            raise ValueError("mask= and segments= do not go with origin=; accepted: masks that are drawn, or stored for the whole frame.")
+        batch = Images(x).batch
+        drawn_with = shared_ids(self._ids(ids, batch), *shared)
+        program = self._draw(drawn_with, frame, check_view(view), self.calls.epoch)
+        check = "always" if wants_check(self.check, not self._checked) else "never"
+        y = apply(program, x, backend=self.backend, check=check, origin=origin)
+        self._checked = True
+        if not labels:
+            return y
+        top, left = check_origin(origin, tuple(batch.shape), frame).T
+        return y, Labels(program, ids=drawn_with.own).crop(top, left, *batch.shape[2:])
 
     def degrade(self, x: torch.Tensor, mask: torch.Tensor | None, segments: torch.Tensor | None, view: int, *ids: Any) -> torch.Tensor:
         """`forward` without labels, for the operator."""
@@ -241,23 +280,38 @@ def fitted(program: Program, batch: torch.Tensor, segments: torch.Tensor | None 
     Raises:
         ValueError: images that the program does not fit, or segments that are missing or not read.
     """
-    count = batch.shape[0]
-    if len(program) != count:
-        raise ValueError(f"the program holds {len(program)} samples and x {count}; accepted: equal numbers.")
+    check_alike(program, batch)
     if program.size != tuple(batch.shape[2:]):
         raise ValueError(
             f"the program was drawn for images of {program.size[0]}x{program.size[1]} and x has {batch.shape[2]}x{batch.shape[3]}; accepted: equal sizes."
         )
+    return resolve(program, batch, segments)
+
+
+def check_alike(program: Program, batch: torch.Tensor) -> None:
+    """Refuse images b 3 h w that are not as many as the program's samples, or that lie elsewhere than its stored masks."""
+    if len(program) != len(batch):
+        raise ValueError(f"the program holds {len(program)} samples and x {len(batch)}; accepted: equal numbers.")
     if program.maps is not None and batch.is_cuda and not program.maps.is_cuda:
         raise ValueError(
             "the stored masks are on the CPU and x on a GPU, where copying them would wait at every call; use pipeline.to(x.device) or program.to(x.device)."
         )
-    return resolve(program, batch, segments)
 
 
-def run(program: Program, batch: torch.Tensor, mask: torch.Tensor | None, backend: str) -> torch.Tensor:
+def check_part(program: Program, batch: torch.Tensor) -> None:
+    """Refuse a program that cannot be run on parts of its frames."""
+    check_alike(program, batch)
+    if program.waiting().any() or (program.partition >= 0).any():
+        raise ValueError(
+            "origin= does not go with partitions, nor with masks that are given or made at the call; accepted: masks that are drawn or stored."
+        )
+    if ops := backends.whole_frame(program):
+        raise ValueError(f"origin= does not go with {', '.join(ops)}, which read the whole frame; accepted: ops that read around each pixel.")
+
+
+def run(program: Program, batch: torch.Tensor, mask: torch.Tensor | None, backend: str, origin: Array | None = None) -> torch.Tensor:
     """Run a program that is fitted; an empty batch comes back empty."""
-    return backends.run(program, batch, mask, backend) if len(batch) else torch.empty_like(batch)
+    return backends.run(program, batch, mask, backend, origin) if len(batch) else torch.empty_like(batch)
 
 
 def apply(
@@ -267,8 +321,9 @@ def apply(
     backend: str = "auto",
     check: str = "first",
     segments: torch.Tensor | None = None,
+    origin: Any = None,
 ) -> torch.Tensor:
-    """Replay a program on images.
+    """Replay a program on images, or on parts of them.
 
     Args:
         program: what `Pipeline.sample` drew or `Program.load` read, for as many images of this size.
@@ -278,6 +333,10 @@ def apply(
         check: "always" reads the values of images on any device, "first" those on the CPU, "never" none.
         segments: b h w or b k h w, where the pipeline holds `masks.Segments()`. Masks that are made of images are made of x, unless the program
             is of a call's labels, whose masks were made then.
+        origin: where x lie in the frames for which the program was drawn: (top, left) in pixels for all, or (b, 2). They get what the whole
+            frames would, exactly but for the edges: what an op reads beyond x, as far as it reaches, is not there, and x's own border is
+            repeated. So a frame can be degraded tile by tile, or a crop as its image would be. Partitions, ops that read the whole frame, and
+            masks that are given or made at the call are refused.
 
     Raises:
         ValueError, TypeError: bad input, naming the argument, the value and what is accepted.
@@ -294,4 +353,8 @@ def apply(
         mask = check_mask(mask, images.batch, read)
     if segments is not None:
         segments = check_segments(segments, images.batch, read)
+    if origin is not None:
+        at = check_origin(origin, tuple(images.batch.shape), program.size)
+        check_part(program, images.batch)
+        return images.back(run(program, images.batch, mask, backend, at))
     return images.back(run(fitted(program, images.batch, segments), images.batch, mask, backend))

@@ -6,6 +6,7 @@ import os
 
 import torch
 
+from degrade.distributions import Array
 from degrade.errors import unknown
 from degrade.kernels.lang import HAS_TRITON
 from degrade.ops import find
@@ -67,12 +68,25 @@ def codec_of(program: Program | None) -> str:
     return program.ops[used[0]] if used else ""  # type: ignore[union-attr]
 
 
-def run(program: Program, x: torch.Tensor, mask: torch.Tensor | None, backend: str) -> torch.Tensor:
-    """Apply a program to checked images b 3 h w on the chosen backend."""
+def whole_frame(program: Program) -> list[str]:
+    """The names of the ops that need all of a frame to do what they do in a part of it."""
+    from .stages import levelled_slots
+
+    levels = levelled_slots(program)
+    names = []
+    for code, name in enumerate(program.ops):
+        op, own = find(name), program.code == code
+        if op.kind == "codec" or getattr(op, "whole_frame", False) or (levels & own).any():
+            names += [name] * bool(own.any())
+    return names
+
+
+def run(program: Program, x: torch.Tensor, mask: torch.Tensor | None, backend: str, origin: Array | None = None) -> torch.Tensor:
+    """Apply a program to checked images b 3 h w on the chosen backend. origin: (b, 2), where they lie in their frames."""
     if x.requires_grad and torch.is_grad_enabled() and x.dtype != torch.float32:
         raise TypeError(f"x requires gradients in {str(x.dtype).removeprefix('torch.')}, whose rounding passes none; accepted: float32.")
     if choose(x, backend, program)[0] == "triton":
         from .engine import execute
     else:
         from .twin import execute
-    return execute(program, x, mask)
+    return execute(program, x, mask, origin)

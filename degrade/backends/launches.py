@@ -12,7 +12,7 @@ from degrade.kernels import plan as layout
 
 from .arena import Arena
 from .instructions import RECTANGLE
-from .rectangles import AFTER, bounds, cover_from, outwards, repeated
+from .rectangles import AFTER, bounds, cover_from, intersect, outwards, repeated
 from .regions import Regions
 from .steps import Steps
 from .tiles import SETTLE, Items, Launch, upload
@@ -60,6 +60,8 @@ def launches(
         np.concatenate((settles.rect, reaches.rect), axis=1),
         np.concatenate((settles.kernel, reaches.kernel)),
     )
+    if window is not None:
+        items.rect[:] = intersect(items.rect, window[:, items.rows[:, layout.SAMPLE]])
     return upload(items, turn, arena), buffers
 
 

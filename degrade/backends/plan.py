@@ -70,8 +70,7 @@ def make_plan(program: Program, numbers: Array, origins: Origins | None = None) 
     """Plan a program; `numbers` are its masks' numbers with the rows of given maps filled in.
 
     Args:
-        origins: whose the samples are, if not those of the images in turn. Of each frame a window is then stored alone, and written are the pixels
-            of its first mask.
+        origins: whose the samples are, if not those of the images in turn, each a whole frame. Of each frame a window is then stored alone.
     """
     arena = Arena()
     arena.add(np.array([program.key], dtype=np.uint64).astype(WORD).view(np.int32))
@@ -82,11 +81,10 @@ def make_plan(program: Program, numbers: Array, origins: Origins | None = None) 
     regions = Regions(program, numbers, steps, arena) if program.family.size else None
     window, held, stored = None, [], 3 * len(program) * program.size[0] * program.size[1]
     if origins is not None:
-        assert regions is not None
-        window = windows(regions)
+        window = windows(origins, regions)
         own, stored = table_of(window, origins, regions)
         held = [arena.add(own)]
-    laid = _kept(steps, arena) if regions is None else Layout(steps, regions, arena, window)
+    laid = _kept(steps, arena) if regions is None and window is None else Layout(steps, regions, arena, window)
     sections = {"ids": ids, "regions": arena.size if regions is None else regions.table}
     table = laid.table.copy() if regions is None else laid.table
     table.reshape(-1, layout.INSTRUCTION)[laid.place, layout.TABLE] = steps.tables(arena)

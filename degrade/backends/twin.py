@@ -96,8 +96,14 @@ def blend(own: torch.Tensor, new: torch.Tensor, weight: torch.Tensor, light: Arr
     return torch.where(m == 0.0, own, rounded(torch.where(m == 1.0, new, mixed)))
 
 
-def execute(program: Program, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-    """Apply a program to images b 3 h w of any accepted dtype."""
+def execute(program: Program, x: torch.Tensor, mask: torch.Tensor | None = None, origin: Array | None = None) -> torch.Tensor:
+    """Apply a program to images b 3 h w of any accepted dtype. origin: (b, 2), where they lie in their frames, if they are parts of such."""
+    if origin is not None:
+        down, across = (torch.from_numpy(pixels)[:, None] for pixels in frame_pixels(program.size, tuple(x.shape[2:]), origin))
+        sample, channel = torch.arange(len(x))[:, None, None, None], torch.arange(3)[:, None, None]
+        y = execute(program, x[sample, channel, down[..., None], across[:, :, None]])
+        (top, left), (high, wide) = origin.T, x.shape[2:]
+        return torch.stack([image[:, at : at + high, to : to + wide] for image, at, to in zip(y, top.tolist(), left.tolist())])
     group = max(1, GROUP_PIXELS // (x.shape[2] * x.shape[3])) if x.device.type == "cpu" else len(x)
     parts = [slice(i, i + group) for i in range(0, len(x), group)]
     with torch.autocast(x.device.type, enabled=False):
@@ -107,6 +113,11 @@ def execute(program: Program, x: torch.Tensor, mask: torch.Tensor | None = None)
         for rows in parts:
             out[rows] = _Run(program[rows], x[rows], None if mask is None else mask[rows]).result()
         return out
+
+
+def frame_pixels(frame: tuple[int, int], size: tuple[int, ...], origin: Array) -> list[Array]:
+    """Which row and which column of a part of it, or of the part's border, stands for each of a frame's: two of (b, length)."""
+    return [np.clip(np.arange(length) - at[:, None], 0, own - 1) for length, own, at in zip(frame, size, origin.T)]
 
 
 class _Run:

@@ -9,7 +9,7 @@ import numpy as np
 from degrade.distributions import Array
 from degrade.kernels import plan as layout
 
-from .rectangles import bounds, cover
+from .rectangles import bounds, cover, outwards
 from .regions import Regions
 
 
@@ -20,18 +20,23 @@ class Origins:
     parents  (n,) the image that each is read from and written to
     slots    (n,) the slot of its program from which its own are counted, for its random numbers
     levels   (4, n) if each is a level of an op: which, of how many, whether pixels take the nearest, by the mean over blocks of this side
+    parts    (n, 4) if each image is the part y0 y1 x0 x1 of its frame; else it is the frame
     """
 
     parents: Array
     slots: Array
     levels: Array | None = None
+    parts: Array | None = None
 
     def __getitem__(self, rows: Array) -> Origins:
         return Origins(self.parents[rows], self.slots[rows], None if self.levels is None else self.levels[:, rows])
 
 
-def windows(regions: Regions) -> Array:
-    """What of its frame each sample reads or changes, (4, n): what its masks need, and what its ops read for that."""
+def windows(origins: Origins, regions: Regions | None) -> Array:
+    """What of its frame each sample reads or changes, (4, n): what its masks need, and what its ops read for that; or what there is of it."""
+    if origins.parts is not None:
+        return outwards(origins.parts.astype(np.int32))
+    assert regions is not None
     program, steps = regions.program, regions.steps
     out = np.zeros((4, len(program)), dtype=np.int32)
     for region in range(len(program.parent)):
@@ -48,17 +53,19 @@ def windows(regions: Regions) -> Array:
     return out
 
 
-def table(window: Array, origins: Origins, regions: Regions) -> tuple[Array, int]:
+def table(window: Array, origins: Origins, regions: Regions | None) -> tuple[Array, int]:
     """What the arena holds of the windows (4, n), and how many elements all have together."""
-    leader = regions.leader.max(1)  # of a level there is one; a cell lies around all others
-    if origins.levels is None:
-        leader = regions.leader[:, 0]
-    rows = np.arange(len(leader))
     top, below, left, after = bounds(window).T.astype(np.int64)
     units = -(-3 * (below - top) * (after - left) // layout.UNIT)
     out = np.zeros((len(units), layout.WINDOW), dtype=np.int32)
     out[:, layout.PARENT] = origins.parents
-    out[:, layout.ONLY], out[:, layout.COVERS] = regions.begin[rows, leader], regions.count[rows, leader]
+    if origins.parts is not None:
+        out[:, layout.FROM_TOP], out[:, layout.FROM_LEFT] = origins.parts[:, 0], origins.parts[:, 2]
+    else:
+        assert regions is not None
+        leader = regions.leader[:, 0] if origins.levels is None else regions.leader.max(1)  # a cell lies around all others; of a level there is one
+        rows = np.arange(len(leader))
+        out[:, layout.ONLY], out[:, layout.COVERS] = regions.begin[rows, leader], regions.count[rows, leader]
     if origins.levels is not None:
         out[:, layout.LEVEL : layout.BLOCK + 1] = origins.levels.T
     out[:, layout.TOP], out[:, layout.LEFT], out[:, layout.HIGH], out[:, layout.WIDE] = top, left, below - top, after - left
