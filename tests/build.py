@@ -6,6 +6,7 @@ Run as a script, since a process that interprets Triton cannot compile it:
     python tests/build.py sm_90 group:blur uint8              each op of a group by itself
     python tests/build.py sm_90 bank:arniqa uint8             all ops of a bank in one pipeline
     python tests/build.py sm_90 combined:jpeg uint8           these ops under masks made of masks, which may be their strength
+    python tests/build.py sm_90 moving:jpeg uint8             these ops under masks that move
 """
 
 import json
@@ -63,7 +64,7 @@ def build(kernel, warps, target, dtype, constants, tuples, registers=None):
     return dict(kernel=kernel.__name__, target=target, dtype=dtype, registers=registers, spills=spills, shared=built.metadata.shared)
 
 
-def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "blob", "from_tensor"), folds=False):
+def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "blob", "from_tensor"), folds=False, moves=False):
     """Both kernels for one set of ops."""
     from degrade.backends.engine import SETTLE_REGISTERS, settle_warps
     from degrade.kernels.fetch import TILE_COLUMNS, TILE_ROWS
@@ -76,7 +77,7 @@ def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "
     ops = [find(name) for name in names]
     points = tuple(op for op in ops if issubclass(op, PointOp))
     strokes = tuple(op for op in ops if op not in points)
-    common = dict(FIXED=dtype != "float32", ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS)
+    common = dict(FIXED=dtype != "float32", WINDOWED=False, ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS)
     tuples = dict(POINT=tuple(op.point for op in points), MASKS=tuple(find_mask(f).device for f in families))
     rows = [
         build(
@@ -91,6 +92,7 @@ def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "
                 "UNIT": True,
                 "WHOLE": True,
                 "FOLDS": folds,
+                "MOVES": moves,
                 "MODULATES": _modulates(points, () if door else strokes) if folds else 0,
             },
             {**tuples, "SETTLE": () if door else tuple(dict.fromkeys(op.settle for op in strokes))},  # the first launch finishes no stroke
@@ -121,6 +123,8 @@ if __name__ == "__main__":
         lines = report(target, sorted(getattr(degrade.banks, wanted.removeprefix("bank:"))().ops), dtype, ())
     elif wanted.startswith("combined:"):
         lines = report(target, wanted.removeprefix("combined:").split(","), dtype, folds=True)
+    elif wanted.startswith("moving:"):
+        lines = report(target, wanted.removeprefix("moving:").split(","), dtype, moves=True)
     elif wanted.startswith("group:"):  # each op of a group by itself
         lines = [
             line
