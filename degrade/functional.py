@@ -1,13 +1,14 @@
 """One op as one call: `degrade.functional.jpeg(x, quality=10, mask=m)`. Every op of the registry is here under its name.
 
-    y = degrade.functional.<op>(x, <parameters>, mask=None, seed=0, ids=None, backend="auto", check="first")
+    y = degrade.functional.<op>(x, <parameters>, mask=None, seed=0, ids=None, backend="auto", check="first", noise="fresh")
 
-x            b 3 h w or 3 h w, uint8 in 0…255 or float in 0…1
+x            b 3 h w or 3 h w, or clips b t 3 h w, uint8 in 0…255 or float in 0…1
 parameters   floats for all images, or (b,) tensors on the host, one value per image; options as names. Those after the first have
              an ordinary value if not given: the one, or the middle of what is drawn by default; 0 for an angle
 mask         b 1 h w in [0, 1], or None for the whole frame
 seed, ids    what noise is drawn from; ids default to 0…b−1
 check        "first" checks values of images on the CPU, "always" on any device, "never" none
+noise        of clips, "fresh" for every frame or "frozen"
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 import torch
 
 from .errors import outside, unknown
-from .inputs import Images, check_ids, check_mask, check_seed, check_values, wants_check
+from .inputs import Images, check_ids, check_mask, check_noise, check_seed, check_values, wants_check
 from .kernels import rng
 from .masks.from_tensor import FromTensor
 from .op import MAX_PARAMETERS, Op, Param
@@ -30,12 +31,13 @@ from .program import CALL_MASK, Program
 from .recipe import BLENDS, check_blend
 
 COMMON = """
-    x: b 3 h w or 3 h w, uint8 in 0…255 or float in 0…1.
+    x: b 3 h w or 3 h w, or clips b t 3 h w, uint8 in 0…255 or float in 0…1.
     mask: b 1 h w in [0, 1], or None for the whole frame.
     blend: "alpha" mixes the result with x by the mask; "modulate" takes the first parameter from its neutral value, where the mask is 0, to
         the one given, where it is 1, pixel by pixel, for ops whose `modulates` is true.
     seed, ids: what noise is drawn from; ids default to 0…b−1, so equal calls give equal noise.
     backend: "auto", "torch" or "triton". check: "first" reads values of images on the CPU, "always" on any device, "never" none.
+    noise: of clips, "fresh" for every frame or "frozen".
 
     A parameter is a number for all images or (b,) values on the host; an option is a name or a list of b names.
 """
@@ -71,9 +73,11 @@ def _values(op: type[Op], name: str, param: Param, given: Any, count: int) -> np
     return values
 
 
-def _call(op: type[Op], x: torch.Tensor, given: dict[str, Any], mask: Any, blend: str, seed: int, ids: Any, backend: str, check: str) -> torch.Tensor:
-    images = Images(x)
-    batch = images.batch
+def _call(
+    op: type[Op], x: torch.Tensor, given: dict[str, Any], mask: Any, blend: str, seed: int, ids: Any, backend: str, check: str, noise: str
+) -> torch.Tensor:
+    images = Images(x, clips=True)
+    batch = images.first
     count = len(batch)
     read = wants_check(check, batch.device.type == "cpu")
     check_seed(seed)
@@ -81,7 +85,7 @@ def _call(op: type[Op], x: torch.Tensor, given: dict[str, Any], mask: Any, blend
     if blend != "alpha" and mask is None:
         raise ValueError(f"blend={blend!r} needs mask=, which tells the strength at each pixel.")
     if read:
-        check_values(batch)
+        check_values(images.batch)
     theta = np.zeros((count, 1, MAX_PARAMETERS), dtype=np.float32)
     for i, (name, param) in enumerate(op.parameters.items()):
         theta[:, 0, i] = _values(op, name, param, given[name], count)
@@ -106,8 +110,11 @@ def _call(op: type[Op], x: torch.Tensor, given: dict[str, Any], mask: Any, blend
         parent=np.full(masked, -1, dtype=np.int16),
         partition=np.full(masked, -1, dtype=np.int16),
         fold=np.full(masked, BLENDS[blend], dtype=np.int32),
+        velocity=np.zeros((count, masked, 2), dtype=np.float32),
+        frame=np.zeros(count, dtype=np.int32),
+        noise=check_noise(noise),
     )
-    return images.back(run(program, batch, None if mask is None else check_mask(mask, batch, read), backend))
+    return images.back(run(program, images, None if mask is None else check_mask(mask, batch, read), backend))
 
 
 def _make(op: type[Op]) -> Callable[..., torch.Tensor]:
@@ -118,7 +125,7 @@ def _make(op: type[Op]) -> Callable[..., torch.Tensor]:
         inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=required if i == 0 else q.usual())
         for i, (n, q) in enumerate(op.parameters.items())
     ]
-    common = {"mask": None, "blend": "alpha", "seed": 0, "ids": None, "backend": "auto", "check": "first"}
+    common = {"mask": None, "blend": "alpha", "seed": 0, "ids": None, "backend": "auto", "check": "first", "noise": "fresh"}
     first = inspect.Parameter("x", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     signature = inspect.Signature([first, *own, *(inspect.Parameter(n, kind, default=d) for n, d in common.items())])
 

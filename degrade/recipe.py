@@ -8,7 +8,7 @@ A node says of a batch's samples who takes what, where; `sheet` draws it.
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
@@ -16,9 +16,10 @@ import numpy as np
 from .distributions import Array, Choice, Constant, Uniform, parse
 from .errors import unknown
 from .kernels.plan import MODULATE, PRODUCT
+from .masks._placed import pair
 from .masks.base import Mask
 from .masks.combine import Combined, Leaf, leaves
-from .op import Op, probability
+from .op import Op, Param, probability
 from .program import groups
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 Node = Union[Op, "Combinator"]
 
+SPEED = Param(-1.0, 1.0, unit="of √(h·w) per frame")
 BLENDS = {"alpha": PRODUCT, "modulate": MODULATE}  # what becomes of the weight of a Local's mask
 
 
@@ -212,12 +214,16 @@ class Local(Combinator):
         blend: "alpha" mixes the result with the image by the mask. "modulate" makes the mask the strength of an op: its first parameter goes
             from the neutral value, where the mask is 0, to the drawn one, where it is 1; pixels of weight 0 are copied. The child is then
             one op, or OneOf several, each of a kind whose parameter may differ from pixel to pixel (`op.modulates`).
+        velocity: how far the mask moves from each frame of a clip to the next, down and to the right: a pair (y, x) in √(h·w), each a number,
+            (low, high) or a distribution from -1 to 1. Drawn once for a clip. Its weight in frame f is that of frame 0 at (y − f·vy, x − f·vx):
+            a shape leaves the frame and what lay outside comes in; stripes, cells and clouds go on beyond it. None: it stays.
 
     Raises:
-        TypeError, ValueError: a mask that is none, an unknown blend, or a child that cannot be modulated, naming it.
+        TypeError, ValueError: a mask that is none, an unknown blend, a child that cannot be modulated, naming it, or a velocity that is out of
+            range or of a mask that is known within the frame alone.
     """
 
-    def __init__(self, child: Node, mask: Mask | Combined, p: float = 1.0, blend: str = "alpha") -> None:
+    def __init__(self, child: Node, mask: Mask | Combined, p: float = 1.0, blend: str = "alpha", velocity: Any = None) -> None:
         super().__init__((child,), p)
         for node in walk(child):
             check_blend(blend, type(node))
@@ -229,8 +235,18 @@ class Local(Combinator):
             )
         self.mask = mask
         self.leaves = leaves(mask, BLENDS[blend])
+        self.velocity = None if velocity is None else pair("velocity", velocity, SPEED, "fractions of √(h·w) per frame")
+        still = sorted({leaf.mask.name for leaf in self.leaves if leaf.mask.reads_map})
+        if still and velocity is not None:
+            raise ValueError(
+                f"velocity={velocity!r} of a mask {', '.join(still)} is not accepted, since its weights are known within the frame alone; accepted: None."
+            )
 
     decides = False
+
+    @cached_property
+    def spare(self) -> int:  # type: ignore[override]
+        return 0 if self.velocity is None else 2
 
     @cached_property
     def own(self) -> int:  # type: ignore[override]
@@ -249,11 +265,22 @@ class Local(Combinator):
         for i, (mask, _) in enumerate(self.leaves):
             sheet.confine(mask, rows, slots, slots + self.slots - 1, draws, region + i)
             draws += mask.draws
+        if self.velocity is not None:
+            sheet.afterwards(partial(self._move, rows=rows, at=at + self.uniforms - self.spare, region=region))
         ((child, uniform, inside),) = self.placed
         fill(child, sheet, rows, slots, at + uniform, region + inside)
 
+    def _move(self, sheet: Sheet, rows: Array, at: int, region: int) -> None:
+        """Write the velocity of the masks that are there."""
+        assert self.velocity is not None
+        rows = rows[sheet.family[rows, region] >= 0]
+        u = sheet.further(rows, at, 2)
+        drawn = np.stack([how.draw(u[:, i]) for i, how in enumerate(self.velocity)], 1) * (sheet.height * sheet.width) ** 0.5
+        sheet.velocity[rows, region : region + self.masked] = drawn[:, None] + 0.0  # no -0, which a file would not keep
+
     def options(self) -> dict[str, Any]:
-        return {**super().options(), **({} if self.blend == "alpha" else {"blend": self.blend})}
+        out = {**super().options(), **({} if self.blend == "alpha" else {"blend": self.blend})}
+        return out if self.velocity is None else {**out, "velocity": [how.to_dict() for how in self.velocity]}
 
     def __repr__(self) -> str:
         return f"Local({', '.join([repr(self.children[0]), f'mask={self.mask!r}', *(f'{k}={v!r}' for k, v in self.options().items())])})"

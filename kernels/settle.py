@@ -25,6 +25,7 @@ from .plan import (
     OF_CHANGES,
     OF_COUNT,
     OF_DEPTH,
+    OF_DOWN,
     OF_END,
     OF_FOLD,
     OF_FROM_LEFT,
@@ -35,8 +36,9 @@ from .plan import (
     OF_OPERATIONS,
     OF_PARENT,
     OF_READS,
-    OF_SLOT,
+    OF_RIGHT,
     OF_SOURCE,
+    OF_STREAM,
     OF_TABLE,
     OF_THETA,
     OF_WORDS,
@@ -76,6 +78,15 @@ def times_weight(total, region, floats, maps, y, x, MASKS):
 
 
 @jit
+def moved(at, by, MOVES: tl.constexpr):
+    """Coordinates as a mask that has moved sees them."""
+    if MOVES:
+        return at - tl.load(by).to(tl.float32, bitcast=True)
+    else:
+        return at
+
+
+@jit
 def combine(under, top, operation):
     """Two weights by an operation."""
     out = under * top
@@ -89,7 +100,7 @@ def combine(under, top, operation):
 
 
 @jit
-def weight_of(regions, begin, count, floats, maps, y, x, MASKS, FOLDS: tl.constexpr):
+def weight_of(regions, begin, count, floats, maps, y, x, MASKS, FOLDS: tl.constexpr, MOVES: tl.constexpr):
     """What `count` masks come to: their product, or what their folds say; 1 where there is none. Beside it the strength of the op."""
     yc, xc = y.to(tl.float32) + 0.5, x.to(tl.float32) + 0.5
     total = yc * 0.0 + xc * 0.0 + 1.0
@@ -100,7 +111,7 @@ def weight_of(regions, begin, count, floats, maps, y, x, MASKS, FOLDS: tl.conste
         for j in range(begin, begin + count):
             region = regions + N_REGION * j
             fourth, third, under = third, under, total
-            total = times_weight(one, region, floats, maps, yc, xc, MASKS)
+            total = times_weight(one, region, floats, maps, moved(yc, region + OF_DOWN, MOVES), moved(xc, region + OF_RIGHT, MOVES), MASKS)
             fold = tl.load(region + OF_FOLD)
             for _ in range(0, tl.load(region + OF_OPERATIONS)):
                 operation = fold & AN_OPERATION
@@ -115,7 +126,8 @@ def weight_of(regions, begin, count, floats, maps, y, x, MASKS, FOLDS: tl.conste
                     under, third = third, fourth
     else:
         for j in range(begin, begin + count):
-            total = times_weight(total, regions + N_REGION * j, floats, maps, yc, xc, MASKS)
+            region = regions + N_REGION * j
+            total = times_weight(total, region, floats, maps, moved(yc, region + OF_DOWN, MOVES), moved(xc, region + OF_RIGHT, MOVES), MASKS)
     return total, strength
 
 
@@ -173,7 +185,7 @@ def settle(
     floats,  # the arena as float32
     ids,  # id halves
     instructions,
-    regions,  # per mask its family, the offset of its numbers, its fold
+    regions,  # per mask its family, the offset of its numbers, its fold, how far it has moved
     items,
     item_of,
     windows,  # which part of its frame of each sample is stored, and of which image it is
@@ -189,6 +201,7 @@ def settle(
     UNIT: tl.constexpr,  # neighbours in a row of source and out are neighbours in memory
     WHOLE: tl.constexpr,  # the frame is as wide as whole tiles, and all rows are aligned
     FOLDS: tl.constexpr,  # masks may be combined by more than products
+    MOVES: tl.constexpr,  # masks may have moved
     WINDOWED: tl.constexpr,  # only windows are stored, else the whole frame of each sample
     MODULATES: tl.constexpr,  # bits of the POINT and SETTLE functions whose strength a mask may be; 0 if no mask is one
     ROWS: tl.constexpr,
@@ -226,7 +239,7 @@ def settle(
     for position in range(begin, end):
         step = instructions + (n * positions + position) * N_INSTRUCTION
         code, count, first = tl.load(step), tl.load(step + OF_COUNT), tl.load(step + OF_MASKS)
-        slot, at_table, at_theta, at_words = tl.load(step + OF_SLOT), tl.load(step + OF_TABLE), tl.load(step + OF_THETA), tl.load(step + OF_WORDS)
+        stream, at_table, at_theta, at_words = tl.load(step + OF_STREAM), tl.load(step + OF_TABLE), tl.load(step + OF_THETA), tl.load(step + OF_WORDS)
         depth = tl.load(step + OF_DEPTH)
         touched = meets(step + OF_Y0, top, left, ROWS, COLUMNS)
         if (code != IS_EMPTY) & touched:
@@ -239,9 +252,9 @@ def settle(
                     tl.debug_barrier()  # what SAVE stored in this launch may have been another thread's
                     r, g, b = fetch_column(view(level, height, width, window, WINDOWED), y, x)
                 table = floats + at_table
-                rng = draws_of(ints, ids, n, slot)
+                rng = draws_of(ints, ids, n, stream)
                 if MODULATES:
-                    m, strength = weight_of(regions, first, count, floats, (maps, height, width), y, x, MASKS, True)
+                    m, strength = weight_of(regions, first, count, floats, (maps, height, width), y, x, MASKS, True, MOVES)
                 for i in tl.static_range(len(POINT)):
                     if code == i:
                         theta = scalars8(floats, at_theta)
@@ -259,14 +272,14 @@ def settle(
                     r, g, b = settle_value(r1, FIXED), settle_value(g1, FIXED), settle_value(b1, FIXED)
                 else:
                     if not MODULATES:
-                        m, _ = weight_of(regions, first, count, floats, (maps, height, width), y, x, MASKS, FOLDS)
+                        m, _ = weight_of(regions, first, count, floats, (maps, height, width), y, x, MASKS, FOLDS, MOVES)
                     r, g, b = mix(r, r1, m, FIXED), mix(g, g1, m, FIXED), mix(b, b1, m, FIXED)
     if reads:
         store3(canvas + base, at, plane, r, g, b, inside)
     if changes == 0:
         if WINDOWED:
             if only >= 0:
-                m, _ = weight_of(regions, only, 1, floats, (maps, height, width), y, x, MASKS, False)
+                m, _ = weight_of(regions, only, 1, floats, (maps, height, width), y, x, MASKS, False, False)
                 inside = inside & (m > 0.0)
         to = out + strided(parent, down, across, o0, o2, o3, UNIT)
         tl.store(to, leave(r, tl.load(came), out, ROUNDS), mask=inside)

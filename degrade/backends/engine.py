@@ -91,7 +91,17 @@ _BUILT: set[tuple[object, ...]] = set()
 @contextlib.contextmanager
 def announced(plan: Plan, x: torch.Tensor) -> Iterator[None]:
     """Say so when the first use of a set of ops keeps the user waiting for its kernels to be built."""
-    kind = plan.vocabulary.points, plan.vocabulary.strokes, plan.families, plan.folds, plan.modulates, plan.windowed, x.dtype, len(plan.launches) > 1
+    kind = (
+        plan.vocabulary.points,
+        plan.vocabulary.strokes,
+        plan.families,
+        plan.folds,
+        plan.moves,
+        plan.modulates,
+        plan.windowed,
+        x.dtype,
+        len(plan.launches) > 1,
+    )
     if kind in _BUILT or (not x.is_cuda and native.interpreted()):
         yield
         return
@@ -179,7 +189,7 @@ def run_reach(plan: Plan, buffers: Buffers, launch: Launch, stream: torch.cuda.S
 def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None:
     points = (1 << len(plan.vocabulary.points)) - 1  # the first launch finishes no stroke
     constants = {
-        "FIXED": buffers.fixed, "ROUNDS": buffers.rounds, "DOOR": door, "UNIT": buffers.unit, "WHOLE": buffers.whole, "FOLDS": plan.folds, "WINDOWED": plan.windowed, "MODULATES": plan.modulates & points if door else plan.modulates, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS,
+        "FIXED": buffers.fixed, "ROUNDS": buffers.rounds, "DOOR": door, "UNIT": buffers.unit, "WHOLE": buffers.whole, "FOLDS": plan.folds, "MOVES": plan.moves, "WINDOWED": plan.windowed, "MODULATES": plan.modulates & points if door else plan.modulates, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS,
         "POINT": plan.vocabulary.functions, "SETTLE": () if door else plan.vocabulary.settles, "MASKS": tuple(find_mask(f).device for f in plan.families),
     }  # fmt: skip
     warps = settle_warps(() if door else plan.vocabulary.strokes)
@@ -187,7 +197,7 @@ def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None
         plan,
         buffers,
         launch,
-        (door, plan.families, plan.folds, plan.modulates, plan.windowed),
+        (door, plan.families, plan.folds, plan.moves, plan.modulates, plan.windowed),
         settle,
         constants,
         {"num_warps": warps, **limit(SETTLE_REGISTERS)},

@@ -42,7 +42,7 @@ class Masks:
     def __init__(self, program: Program, mask: torch.Tensor | None, device: torch.device) -> None:
         self.program = program
         self.maps, self.numbers = resolve_maps(program, mask, device)
-        self.leaders = program.leaders()
+        self.leaders, self.shift = program.leaders(), program.shift
         self.device = device
         height, width = program.size
         self.y = torch.arange(height, device=device, dtype=torch.float32)[:, None] + 0.5
@@ -56,7 +56,11 @@ class Masks:
             here = np.flatnonzero(families == family)
             drawn = torch.from_numpy(self.numbers[rows[here], region]).to(self.device)
             numbers = tuple(drawn[:, i, None, None] for i in range(drawn.shape[1]))
-            weight = find(self.program.families[family]).weight(self.y, self.x, numbers, self.maps)
+            y, x, shift = self.y, self.x, self.shift[rows[here], region]
+            if shift.any():
+                down, right = torch.from_numpy(shift.T.copy()).to(self.device)[..., None, None]
+                y, x = y - down, x - right
+            weight = find(self.program.families[family]).weight(y, x, numbers, self.maps)
             out[torch.from_numpy(here).to(self.device)] = weight
         return out
 

@@ -47,6 +47,7 @@ class Plan:
     vocabulary: Vocabulary
     families: tuple[str, ...]
     folds: bool  # whether masks are combined by more than products
+    moves: bool  # whether some have moved
     modulates: int  # bits of the branches of settle whose strength a mask may be; 0 if no mask is one
     arena: Array  # int32; floats are stored as their bits
     sections: dict[str, int]  # offset of ids, instructions, regions, windows in the arena
@@ -89,6 +90,7 @@ def make_plan(program: Program, numbers: Array, origins: Origins | None = None) 
         vocabulary=vocabulary,
         families=program.families,
         folds=combines(program.fold),
+        moves=bool(program.shift.any()),
         modulates=vocabulary.modulates if strength else 0,
         arena=arena.join(),
         sections=sections,
