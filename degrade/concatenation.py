@@ -71,7 +71,7 @@ def equal_maps(a: torch.Tensor | None, b: torch.Tensor | None) -> int:
 
 def _difference(other: Program, first: Program) -> str:
     """In what two programs differ, in words."""
-    for name, words in (("ops", "types"), ("size", "size"), ("key", "key (of seed, epoch and view)"), ("slots", "slots")):
+    for name, words in (("ops", "types"), ("size", "size"), ("noise", "noise"), ("key", "key (of seed, epoch and view)"), ("slots", "slots")):
         a, b = (getattr(program, name) for program in (other, first))
         if a != b:
             return f"{words} {a} and number 0 has {b}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from . import cells, masks
 from .errors import unknown
-from .inputs import check_seed
+from .inputs import check_noise, check_seed
 from .op import Op
 from .ops import REGISTRY, find
 from .partition import Partition
@@ -49,7 +49,7 @@ def node_from_dict(data: Any) -> Node:
             raise ValueError(unknown("recipe key", kind, [*names, *COMBINATORS]))
         return _build(kind, find(kind), arguments)
     if kind == "Local":
-        _only(kind, arguments, ("child", "mask", "p", "blend", "space"), ("child", "mask"))
+        _only(kind, arguments, ("child", "mask", "p", "blend", "space", "velocity"), ("child", "mask"))
         family, numbers = _single(arguments["mask"], "mask")
         mask = _build(family, partial(masks.from_dict, family), {"arguments": numbers})
         return _build(kind, Local, {**arguments, "child": node_from_dict(arguments["child"]), "mask": mask})
@@ -104,15 +104,15 @@ def _only(kind: str, given: dict[str, Any], allowed: tuple[str, ...], needed: tu
             raise ValueError(f"{kind} lacks {key!r}; accepted keys: {', '.join(allowed)}.")
 
 
-def save_recipe(path: str | os.PathLike[str], recipe: Node, seed: int) -> None:
-    """Write a recipe and its seed as YAML; the file appears whole or not at all."""
+def save_recipe(path: str | os.PathLike[str], recipe: Node, seed: int, noise: str) -> None:
+    """Write a recipe, its seed and what noise does in clips as YAML; the file appears whole or not at all."""
     import yaml
 
-    data = {"degrade": "pipeline", "stream": STREAM, "seed": seed, "recipe": node_to_dict(recipe)}
+    data = {"degrade": "pipeline", "stream": STREAM, "seed": seed, "noise": noise, "recipe": node_to_dict(recipe)}
     write_whole(path, yaml.safe_dump(data, sort_keys=False))
 
 
-def load_recipe(path: str | os.PathLike[str]) -> tuple[Node, int]:
+def load_recipe(path: str | os.PathLike[str]) -> tuple[Node, int, str]:
     """Read what `save_recipe` wrote.
 
     Raises:
@@ -127,9 +127,9 @@ def load_recipe(path: str | os.PathLike[str]) -> tuple[Node, int]:
     if not isinstance(data, dict) or data.get("degrade") != "pipeline":
         raise ValueError(f"path={str(path)!r} is not a degrade pipeline; accepted: what Pipeline.save wrote.")
     check_stream(data.get("stream"), "pipeline file")
-    _only("pipeline file", data, ("degrade", "stream", "seed", "recipe"), ("recipe",))
+    _only("pipeline file", data, ("degrade", "stream", "seed", "noise", "recipe"), ("recipe",))
     try:
-        return node_from_dict(data["recipe"]), check_seed(data.get("seed", 0))
+        return node_from_dict(data["recipe"]), check_seed(data.get("seed", 0)), check_noise(data.get("noise", "fresh"))
     except RecursionError:
         raise ValueError(f"path={str(path)!r} holds a recipe that contains itself; accepted: a tree.") from None
 

@@ -1,13 +1,14 @@
 """One op as one call: `degrade.functional.jpeg(x, quality=10, mask=m)`. Every op of the registry is here under its name.
 
-    y = degrade.functional.<op>(x, <parameters>, mask=None, seed=0, ids=None, backend="auto", check="first")
+    y = degrade.functional.<op>(x, <parameters>, mask=None, seed=0, ids=None, backend="auto", check="first", noise="fresh")
 
-x            b 3 h w or 3 h w, uint8 in 0…255 or float in 0…1
+x            b 3 h w or 3 h w, or clips b t 3 h w, uint8 in 0…255 or float in 0…1
 parameters   floats for all images, or (b,) tensors on the host, one value per image; the first also a map b 1 h w; options as names. Those after the first have
              an ordinary value if not given: the one, or the middle of what is drawn by default; 0 for an angle
 mask         b 1 h w in [0, 1], or None for the whole frame
 seed, ids    what noise is drawn from; ids default to 0…b−1
 check        "first" checks values of images on the CPU, "always" on any device, "never" none
+noise        of clips, "fresh" for every frame or "frozen"
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 import torch
 
 from .errors import outside, unknown
-from .inputs import Images, check_ids, check_mask, check_seed, check_values, wants_check
+from .inputs import Images, check_ids, check_mask, check_noise, check_seed, check_values, wants_check
 from .kernels import rng
 from .masks.from_tensor import FromTensor
 from .op import MAX_PARAMETERS, Op, Param
@@ -31,7 +32,7 @@ from .program import CALL_MASK, Program
 from .recipe import USES, check_blend, check_space
 
 COMMON = """
-    x: b 3 h w or 3 h w, uint8 in 0…255 or float in 0…1.
+    x: b 3 h w or 3 h w, or clips b t 3 h w, uint8 in 0…255 or float in 0…1.
     mask: b 1 h w in [0, 1], or None for the whole frame.
     blend: "alpha" mixes the result with x by the mask; "modulate" takes the first parameter from its neutral value, where the mask is 0, to
         the one given, where it is 1, pixel by pixel; by levels of it where the op's `modulates` is false, as `Local` tells.
@@ -39,6 +40,7 @@ COMMON = """
         `Local`, which here is a parameter of some ops.
     seed, ids: what noise is drawn from; ids default to 0…b−1, so equal calls give equal noise.
     backend: "auto", "torch" or "triton". check: "first" reads values of images on the CPU, "always" on any device, "never" none.
+    noise: of clips, "fresh" for every frame or "frozen".
 
     A parameter is a number for all images or (b,) values on the host; an option is a name or a list of b names. The first parameter may also be
     a float map b 1 h w, its value at each pixel: exact where the op's `modulates` is true, by levels else (see `Local`). Its largest values are
@@ -77,10 +79,20 @@ def _values(op: type[Op], name: str, param: Param, given: Any, count: int) -> np
 
 
 def _call(
-    op: type[Op], x: torch.Tensor, given: dict[str, Any], mask: Any, blend: str, blend_space: str, seed: int, ids: Any, backend: str, check: str
+    op: type[Op],
+    x: torch.Tensor,
+    given: dict[str, Any],
+    mask: Any,
+    blend: str,
+    blend_space: str,
+    seed: int,
+    ids: Any,
+    backend: str,
+    check: str,
+    noise: str,
 ) -> torch.Tensor:
-    images = Images(x)
-    batch = images.batch
+    images = Images(x, clips=True)
+    batch = images.first
     count = len(batch)
     read = wants_check(check, batch.device.type == "cpu")
     check_seed(seed)
@@ -91,7 +103,7 @@ def _call(
     if blend_space != "gamma" and mask is None:
         raise ValueError(f"blend_space={blend_space!r} needs mask=, which tells the weight at each pixel.")
     if read:
-        check_values(batch)
+        check_values(images.batch)
     (first, param), *others = op.parameters.items()
     if mask is not None:
         mask = check_mask(mask, batch, read)
@@ -110,8 +122,8 @@ def _call(
     for i, (name, q) in enumerate(others, start=1):
         theta[:, :, i] = _values(op, name, q, given[name], count)[:, None]
     program = _program(op, theta, mask is not None, USES[blend, blend_space], maps, (batch.shape[2], batch.shape[3]))
-    program = replace(program, key=rng.fold(seed, 0, 0), ids=program.ids if ids is None else check_ids(ids, count))
-    return images.back(run(program, batch, mask, backend))
+    program = replace(program, key=rng.fold(seed, 0, 0), ids=program.ids if ids is None else check_ids(ids, count), noise=check_noise(noise))
+    return images.back(run(program, images, mask, backend))
 
 
 def _strengths(name: str, param: Param, given: torch.Tensor, batch: torch.Tensor) -> tuple[list[np.ndarray[Any, Any]], list[torch.Tensor]]:
@@ -169,6 +181,8 @@ def _program(op: type[Op], theta: np.ndarray[Any, Any], masked: bool, fold: int,
         fold=np.array(
             [{"cell": USES["alpha", "gamma"], "mask": fold, "map": USES["modulate", "gamma"]}[kind] for kind in kinds] * slots, dtype=np.int32
         ),
+        velocity=np.zeros((count, slots * len(kinds), 2), dtype=np.float32),
+        frame=np.zeros(count, dtype=np.int32),
         maps=torch.cat([*maps, *((m > 0.0).to(torch.float32) for m in maps if parts)]) if maps else None,
     )
 
@@ -181,7 +195,7 @@ def _make(op: type[Op]) -> Callable[..., torch.Tensor]:
         inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=required if i == 0 else q.usual())
         for i, (n, q) in enumerate(op.parameters.items())
     ]
-    common = {"mask": None, "blend": "alpha", "blend_space": "gamma", "seed": 0, "ids": None, "backend": "auto", "check": "first"}
+    common = {"mask": None, "blend": "alpha", "blend_space": "gamma", "seed": 0, "ids": None, "backend": "auto", "check": "first", "noise": "fresh"}
     first = inspect.Parameter("x", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     signature = inspect.Signature([first, *own, *(inspect.Parameter(n, kind, default=d) for n, d in common.items())])
 

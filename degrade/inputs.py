@@ -12,6 +12,7 @@ from .distributions import Array
 from .errors import unknown
 from .kernels.fetch import SLACK
 from .masks.segments import LABELS
+from .program import NOISES
 
 DTYPES = (torch.uint8, torch.float16, torch.bfloat16, torch.float32)
 CHECKS = ("first", "always", "never")
@@ -21,17 +22,27 @@ LARGEST_SIDE = 1 << 16  # a pixel's coordinates share one 32-bit word
 
 
 class Images:
-    """Images as the engine wants them, b 3 h w, and the way back to the shape they came in."""
+    """Images as the engine wants them, b 3 h w, and the way back to the shape they came in. Clips b t 3 h w are b · t images of b samples.
 
-    def __init__(self, x: torch.Tensor) -> None:
+    samples  as x, with three channels and a batch
+    batch    (b · t) 3 h w  all images
+    first    b 3 h w        those of each sample, of clips the first; black ones where a clip has no frames
+    frames   t, or None where there are no clips
+
+    Args:
+        clips: whether clips are accepted.
+    """
+
+    def __init__(self, x: torch.Tensor, clips: bool = False) -> None:
         if not isinstance(x, torch.Tensor):
             raise TypeError(
                 f"x is a {type(x).__name__}; accepted: a torch tensor b 3 h w or 3 h w (for PIL or NumPy images use degrade.data.Indexed)."
             )
         if x.is_meta or x.layout != torch.strided:
             raise TypeError(f"x is a {'meta' if x.is_meta else 'sparse'} tensor; accepted: a dense tensor that holds values.")
-        if x.dim() not in (3, 4) or x.shape[-3] not in (1, 3):
-            raise ValueError(f"x has shape {tuple(x.shape)}; accepted: b 3 h w or 3 h w, or one grey channel in place of three.")
+        if x.dim() not in ((3, 4, 5) if clips else (3, 4)) or x.shape[-3] not in (1, 3):
+            shapes = "b 3 h w or 3 h w, or clips b t 3 h w" if clips else "b 3 h w or 3 h w"
+            raise ValueError(f"x has shape {tuple(x.shape)}; accepted: {shapes}, or one grey channel in place of three.")
         if x.dtype not in DTYPES:
             names = ", ".join(named(d) for d in DTYPES)
             raise TypeError(f"x has dtype {named(x.dtype)}; accepted: {names}.")
@@ -43,12 +54,18 @@ class Images:
             )
         self.single, self.grey = x.dim() == 3, x.shape[-3] == 1
         self.given = x = x[None] if self.single else x
-        self.batch = x.expand(-1, 3, -1, -1) if self.grey else x
+        self.frames = x.shape[1] if x.dim() == 5 else None
+        x = x.expand(*x.shape[:-3], 3, -1, -1) if self.grey else x
+        self.samples = x
+        self.batch = x if self.frames is None else x.flatten(0, 1)
+        self.first = x if self.frames is None else x[:, 0] if self.frames else x.new_zeros((len(x), *x.shape[2:]))
 
     def back(self, y: torch.Tensor) -> torch.Tensor:
         """The result in the shape the images came in: the first channel of grey ones, no batch where there was none."""
-        if self.grey:
-            y = torch.empty_like(self.given).copy_(y[:, :1])  # in the memory format it came in
+        if self.grey or self.frames is not None:
+            like = torch.empty_like(self.given)  # in the memory format it came in
+            y = y.view(self.samples.shape)[..., :1, :, :] if self.grey else y.view(self.samples.shape)
+            y = y if like.stride() == y.stride() else like.copy_(y)
         return y[0] if self.single else y
 
 
@@ -192,8 +209,15 @@ def check_view(view: Any) -> int:
     return int(view)
 
 
+def check_noise(noise: Any) -> str:
+    """What noise does in the frames of a clip."""
+    if not isinstance(noise, str) or noise not in NOISES:
+        raise ValueError(unknown("noise", noise, NOISES))
+    return noise
+
+
 def content_ids(x: torch.Tensor) -> Array:
-    """An id from each image's bytes: equal images draw equal degradations."""
+    """An id from the bytes of each image or clip: equal ones draw equal degradations."""
     if x.device.type != "cpu":
         raise ValueError(f"ids='content' with images on {x.device} would wait for the device; accepted: images on the CPU, or ids= as whole numbers.")
     raw = [image.contiguous().view(torch.uint8).numpy().tobytes() for image in x]

@@ -44,6 +44,8 @@ class Labels(Followed):
     counts: a first parameter beyond the neutral value on the side that has no harsh end (colour diffusion by less than 1, say) has severity
     0 although it changes the image, and then leaves nothing in the maps of severity; `effect` measures it.
 
+    Of clips there is one row for each, and what has to do with masks is of their first frame; `frame(f)` gives the labels of another.
+
     Tensors are on the CPU, or where `to` says. `labels[i]`, with an index, a slice, a list or an array, are the labels of those samples;
     iteration gives those of each sample.
 
@@ -205,7 +207,7 @@ class Labels(Followed):
         for the loop of a training. Of a chain under one mask the results are blended, so a slot's change is what it adds to the result.
 
         Args:
-            x: the images as they were before, b 3 h w or 3 h w, uint8 or float in 0…1. Changes are counted as whole numbers: of 8 bits for
+            x: the images as they were before, b 3 h w or 3 h w, uint8 or float in 0…1; of clips one frame, for `labels.frame(f)`. Changes are counted as whole numbers: of 8 bits for
                 uint8, of 16 bits for floats.
             backend: "auto", "torch" or "triton".
 
@@ -252,6 +254,14 @@ class Labels(Followed):
         """The same labels with tensors on a device. What was read already is copied, the rest is put there when it is read."""
         same = Labels(self.program, self._mask, device, self._ids, self._windows)
         return self._carried(same, lambda value: value.to(device))
+
+    def frame(self, frame: int) -> Labels:
+        """The labels of one frame of each clip, from 0: those of its masks where they have moved to.
+
+        Raises:
+            ValueError: what is no number of a frame.
+        """
+        return Labels(self.program.from_frame(frame), self._mask, self.device)
 
     def __getitem__(self, index: Any) -> Labels:
         index = index.cpu().numpy() if isinstance(index, torch.Tensor) else index

@@ -33,6 +33,7 @@ RESERVED = (
     "ids",
     "backend",
     "check",
+    "noise",
 )  # arguments that every op or functional form has
 
 Theta = tuple[torch.Tensor, ...]  # one tensor (n, 1, 1, 1) per parameter, float32

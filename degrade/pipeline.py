@@ -21,6 +21,7 @@ from .inputs import (
     Images,
     check_ids,
     check_mask,
+    check_noise,
     check_origin,
     check_seed,
     check_segments,
@@ -50,6 +51,8 @@ class Pipeline(nn.Module):
         seed: a whole number; equal seeds draw equal degradations.
         backend: "auto", "torch" or "triton".
         check: when the values of images and masks are checked: "first" call, "always" or "never". On a GPU a check waits for the device.
+        noise: of clips. "fresh" draws what differs from pixel to pixel, such as noise, anew for every frame; "frozen" repeats that of the first.
+            What is drawn once for an image, such as parameters, masks, or where a flare's source is, is a clip's own either way.
 
     A sample's result depends on (seed, epoch, sample id, recipe) alone: not on batch size, position, worker or rank.
     Without `ids`, ids are (rank, worker, call counter): not repeated across ranks and the workers of one loader, but a
@@ -58,7 +61,7 @@ class Pipeline(nn.Module):
 
     _maps: torch.Tensor | None
 
-    def __init__(self, recipe: Node, seed: int = 0, backend: str = "auto", check: str = "first") -> None:
+    def __init__(self, recipe: Node, seed: int = 0, backend: str = "auto", check: str = "first", noise: str = "fresh") -> None:
         super().__init__()
         if not isinstance(recipe, (Op, Combinator)):
             raise TypeError(f"recipe={recipe!r} is not understood; accepted: an op such as GaussianBlur(), Compose, OneOf, SomeOf or Local.")
@@ -71,7 +74,7 @@ class Pipeline(nn.Module):
         for node in walk(recipe):
             if isinstance(node, Op) and REGISTRY.get(node.name) is not type(node):
                 raise ValueError(f"op {type(node).__name__} is not registered; call degrade.register({type(node).__name__}) first.")
-        self.recipe, self.seed, self.backend, self.check = recipe, check_seed(seed), backend, check
+        self.recipe, self.seed, self.backend, self.check, self.noise = recipe, check_seed(seed), backend, check, check_noise(noise)
         self.calls = Calls()
         self._outline = Outline(recipe)
         self._maps = stacked_banks(recipe)
@@ -110,7 +113,8 @@ class Pipeline(nn.Module):
         sheet = Sheet(outline, key, ids.program, ids.masks, *size)
         return Program(
             outline.ops, outline.families, size, key, ids.noise, sheet.code, sheet.theta, sheet.severity, sheet.level,
-            sheet.family, sheet.numbers, sheet.first, sheet.last, outline.parent.copy(), outline.fold.copy(), outline.partition.copy(), self._maps,
+            sheet.family, sheet.numbers, sheet.first, sheet.last, outline.parent.copy(), outline.fold.copy(), outline.partition.copy(), sheet.velocity,
+            np.zeros(len(ids.noise), dtype=np.int32), self._maps, self.noise,
         )  # fmt: skip
 
     # ---- applying --------------------------------------------------------------------------------------------------------
@@ -129,13 +133,15 @@ class Pipeline(nn.Module):
         origin: Any = None,
         frame: tuple[int, int] | None = None,
     ) -> Any:
-        """Degrade images.
+        """Degrade images, or clips: all frames of a clip get the same ops, with the same parameters and masks.
 
         Args:
-            x: b 3 h w or 3 h w, uint8 in 0…255 or float in 0…1, gamma-encoded sRGB; one grey channel is accepted too.
-            ids: (b,) sample ids on the host, "content" to hash each image's bytes, or None for (rank, worker, call counter).
+            x: b 3 h w or 3 h w, or clips b t 3 h w of up to 65,536 frames; uint8 in 0…255 or float in 0…1, gamma-encoded sRGB; one grey channel is
+                accepted too.
+            ids: (b,) sample ids on the host, "content" to hash the bytes of each image or clip, or None for (rank, worker, call counter).
             labels: also return `Labels`.
-            mask: b 1 h w in [0, 1], what `masks.FromTensor()` without a tensor reads; on x's device, else its copy waits.
+            mask: b 1 h w in [0, 1], what `masks.FromTensor()` without a tensor reads; on x's device, else its copy waits. Of a clip it is that of
+                every frame, as are segments, and masks that are made of the image are made of the first.
             view: number of the view, from 0.
             program_ids: (b,) ids to draw the programs with, in place of `ids`: equal ones share one program between
                 images (noise stays each sample's own). This and what follows is shared within one `view`, which draws all anew.
@@ -173,16 +179,16 @@ class Pipeline(nn.Module):
         """`forward` for parts of frames."""
         if mask is not None or segments is not None:
             raise ValueError("mask= and segments= do not go with origin=; accepted: masks that are drawn, or stored for the whole frame.")
-        batch = Images(x).batch
-        drawn_with = shared_ids(self._ids(ids, batch), *shared)
+        images = Images(x, clips=True)
+        drawn_with = shared_ids(self._ids(ids, images.samples), *shared)
         program = self._draw(drawn_with, frame, check_view(view), self.calls.epoch)
         check = "always" if wants_check(self.check, not self._checked) else "never"
         y = apply(program, x, backend=self.backend, check=check, origin=origin)
         self._checked = True
         if not labels:
             return y
-        top, left = check_origin(origin, tuple(batch.shape), frame).T
-        return y, Labels(program, ids=drawn_with.own).crop(top, left, *batch.shape[2:])
+        top, left = check_origin(origin, tuple(images.first.shape), frame).T
+        return y, Labels(program, ids=drawn_with.own).crop(top, left, *images.first.shape[2:])
 
     def degrade(self, x: torch.Tensor, mask: torch.Tensor | None, segments: torch.Tensor | None, view: int, *ids: Any) -> torch.Tensor:
         """`forward` without labels, for the operator."""
@@ -192,11 +198,11 @@ class Pipeline(nn.Module):
         self, x: torch.Tensor, mask: torch.Tensor | None, segments: torch.Tensor | None, view: int, ids: Any, *shared: Any
     ) -> tuple[Program, Array, torch.Tensor | None, torch.Tensor]:
         """The program drawn, the samples' own ids, the mask as it was read, and the result. shared: ids for programs, masks and noise."""
-        images = Images(x)
-        batch = images.batch
+        images = Images(x, clips=True)
+        batch = images.first
         read = wants_check(self.check, not self._checked)
         if read:
-            check_values(batch)
+            check_values(images.batch)
         if mask is not None:
             if not reads_call_mask(self.recipe):
                 raise ValueError(
@@ -207,19 +213,19 @@ class Pipeline(nn.Module):
             segments = check_segments(segments, batch, read)
         if not self._checked:
             self._checked = True
-        drawn_with = shared_ids(self._ids(ids, batch), *shared)
+        drawn_with = shared_ids(self._ids(ids, images.samples), *shared)
         program = self._draw(drawn_with, (batch.shape[2], batch.shape[3]), check_view(view), self.calls.epoch)
         program = fitted(program, batch, segments)
-        return program, drawn_with.own, mask, images.back(run(program, batch, mask, self.backend))
+        return program, drawn_with.own, mask, images.back(run(program, images, mask, self.backend))
 
-    def _ids(self, ids: Any, batch: torch.Tensor) -> Array:
+    def _ids(self, ids: Any, samples: torch.Tensor) -> Array:
         if ids is None:
-            return self.calls.next(batch.shape[0])
+            return self.calls.next(len(samples))
         if isinstance(ids, str):
             if ids != "content":
                 raise ValueError(f"ids={ids!r} is not accepted; accepted: (b,) whole numbers, 'content', or None.")
-            return content_ids(batch)
-        return check_ids(ids, batch.shape[0])
+            return content_ids(samples)
+        return check_ids(ids, len(samples))
 
     def explain(self, size: tuple[int, int] = (224, 224), batch: int = 256, dtype: torch.dtype = torch.uint8, bandwidth: float = H100) -> Explanation:
         """What one batch costs the engine: launches, tiles, bytes, and the floor they imply. Print it.
@@ -257,18 +263,18 @@ class Pipeline(nn.Module):
     # ---- files -----------------------------------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the recipe and the seed as YAML."""
-        save_recipe(path, self.recipe, self.seed)
+        """Write the recipe, the seed and `noise` as YAML."""
+        save_recipe(path, self.recipe, self.seed, self.noise)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], **options: Any) -> Pipeline:
-        """Read what `save` wrote; options are `backend` and `check`.
+        """Read what `save` wrote; options are `backend` and `check`, and `noise` in place of what was written.
 
         Raises:
             ValueError: not a pipeline file, another STREAM, or an unknown op or key.
         """
-        recipe, seed = load_recipe(path)
-        return cls(recipe, seed, **options)
+        recipe, seed, noise = load_recipe(path)
+        return cls(recipe, seed, **{"noise": noise, **options})
 
     def __repr__(self) -> str:
         return f"Pipeline({self.recipe!r}, seed={self.seed})"
@@ -309,9 +315,13 @@ def check_part(program: Program, batch: torch.Tensor) -> None:
         raise ValueError(f"origin= does not go with {', '.join(ops)}, which read the whole frame; accepted: ops that read around each pixel.")
 
 
-def run(program: Program, batch: torch.Tensor, mask: torch.Tensor | None, backend: str, origin: Array | None = None) -> torch.Tensor:
-    """Run a program that is fitted; an empty batch comes back empty."""
-    return backends.run(program, batch, mask, backend, origin) if len(batch) else torch.empty_like(batch)
+def run(program: Program, images: Images, mask: torch.Tensor | None, backend: str, origin: Array | None = None) -> torch.Tensor:
+    """Run a program that is fitted on all images, (b · t) 3 h w; an empty batch comes back empty. mask: b 1 h w; origin: (b, 2)."""
+    if images.frames is not None:
+        program = program.by_frame(images.frames)
+        mask = None if mask is None else mask.repeat_interleave(images.frames, 0)
+        origin = None if origin is None else origin.repeat(images.frames, 0)
+    return backends.run(program, images.batch, mask, backend, origin) if len(images.batch) else torch.empty_like(images.batch)
 
 
 def apply(
@@ -323,11 +333,12 @@ def apply(
     segments: torch.Tensor | None = None,
     origin: Any = None,
 ) -> torch.Tensor:
-    """Replay a program on images, or on parts of them.
+    """Replay a program on images or clips, or on parts of them.
 
     Args:
-        program: what `Pipeline.sample` drew or `Program.load` read, for as many images of this size.
-        x: b 3 h w or 3 h w, uint8 or float in 0…1.
+        program: what `Pipeline.sample` drew or `Program.load` read, for as many images or clips of this size. Clips that come in pieces are replayed
+            with `program.from_frame(f)`, f being the number of a piece's first frame.
+        x: b 3 h w or 3 h w, or clips b t 3 h w, uint8 or float in 0…1.
         mask: b 1 h w, where the pipeline holds `masks.FromTensor()` without a tensor.
         backend: "auto", "torch" or "triton".
         check: "always" reads the values of images on any device, "first" those on the CPU, "never" none.
@@ -343,18 +354,18 @@ def apply(
     """
     if not isinstance(program, Program):
         raise TypeError(f"program is a {type(program).__name__}; accepted: a Program, from Pipeline.sample or degrade.load.")
-    images = Images(x)
+    images = Images(x, clips=True)
     read = wants_check(check, images.batch.device.type == "cpu")
     if read:
         check_values(images.batch)
     if mask is not None:
         if "from_tensor" not in program.families:
             raise ValueError("mask= was given, but the program reads none; accepted: None.")
-        mask = check_mask(mask, images.batch, read)
+        mask = check_mask(mask, images.first, read)
     if segments is not None:
-        segments = check_segments(segments, images.batch, read)
+        segments = check_segments(segments, images.first, read)
     if origin is not None:
-        at = check_origin(origin, tuple(images.batch.shape), program.size)
-        check_part(program, images.batch)
-        return images.back(run(program, images.batch, mask, backend, at))
-    return images.back(run(fitted(program, images.batch, segments), images.batch, mask, backend))
+        at = check_origin(origin, tuple(images.first.shape), program.size)
+        check_part(program, images.first)
+        return images.back(run(program, images, mask, backend, at))
+    return images.back(run(fitted(program, images.first, segments), images, mask, backend))

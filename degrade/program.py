@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from .distributions import Array
+from .errors import unknown
 from .kernels import rng
 from .masks.base import MAX_NUMBERS
 from .masks.combine import expression, mask_numbers, modulates
@@ -26,7 +27,20 @@ from .stream import STREAM, check_stream
 CALL_MASK = -1  # in place of a map's row: what the call gives or makes for the sample
 
 
-PER_SAMPLE = ("ids", "code", "theta", "severity", "level", "family", "numbers", "first", "last")  # fields with a row for each sample
+PER_SAMPLE = (
+    "ids",
+    "code",
+    "theta",
+    "severity",
+    "level",
+    "family",
+    "numbers",
+    "first",
+    "last",
+    "velocity",
+    "frame",
+)  # fields with a row for each sample
+NOISES = ("fresh", "frozen")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +52,8 @@ class Program:
     combined as their folds say (`degrade.masks.combine`).
 
     The cells of a partition are regions whose weights, 0 or 1, do not overlap. The chain of each starts from the image before them all.
+
+    A sample may also be a clip, or one frame of it: number `frame` of it, for which its masks have moved by as many velocities.
     """
 
     ops: tuple[str, ...]  # vocabulary of `code`
@@ -56,7 +72,10 @@ class Program:
     parent: Array  # (r,) int16, the region directly around each region, -1 for none
     fold: Array  # (r,) int32, what becomes of each region's weight; a mask by itself multiplies
     partition: Array  # (r,) int16, of which partition each region is a cell, -1 for none
+    velocity: Array  # (b, r, 2) float32, how far each mask moves down and to the right from frame to frame of a clip, in pixels
+    frame: Array  # (b,) int32, which frame each sample is, or a clip begins with; 0 for images
     maps: torch.Tensor | None = None  # (k, h, w) float32 stored masks
+    noise: str = "fresh"  # whether random numbers of pixels differ between the frames of a clip, or are those of frame 0: "frozen"
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -101,6 +120,44 @@ class Program:
             leader[:, region] = np.where(equal, leader[:, parent], leader[:, region])
         return np.where(self.family >= 0, leader, -1)
 
+    @property
+    def shift(self) -> Array:
+        """How far each mask has moved down and to the right, in pixels: (b, r, 2) float32."""
+        return self.velocity * self.frame.astype(np.float32)[:, None, None]
+
+    @property
+    def drawn_frame(self) -> Array:
+        """The frame whose random numbers each sample has: (b,)."""
+        return self.frame * (self.noise == "fresh")
+
+    def from_frame(self, frame: int) -> Program:
+        """The same for clips, or images, that begin with a later frame.
+
+        Args:
+            frame: how many frames later, from 0.
+
+        Raises:
+            ValueError: what is no number of a frame.
+        """
+        most = rng.FRAMES - 1 - int(self.frame.max(initial=0))
+        if not isinstance(frame, (int, np.integer)) or isinstance(frame, bool) or not 0 <= frame <= most:
+            raise ValueError(f"frame={frame!r} is not accepted; accepted: a whole number from 0 to {most}.")
+        return replace(self, frame=self.frame + np.int32(frame))
+
+    def by_frame(self, count: int) -> Program:
+        """The program of clips of so many frames as that of all frames, one after the other.
+
+        Raises:
+            ValueError: longer clips than random numbers tell apart.
+        """
+        most = rng.FRAMES - int(self.frame.max(initial=0))
+        if count > most:
+            raise ValueError(
+                f"x has clips of {count} frames; accepted: at most {most}, since a frame's number has 16 bits of a random number's counter."
+            )
+        frames = self.select(np.arange(len(self)).repeat(count))
+        return replace(frames, frame=frames.frame + np.tile(np.arange(count, dtype=np.int32), len(self)))
+
     def select(self, rows: Any) -> Program:
         """The program of some samples: a slice, an index, a list or an array of indices."""
         rows = np.arange(len(self))[rows]
@@ -124,6 +181,7 @@ class Program:
             level=np.where(empty, np.float32(np.nan), self.level),
             family=np.where(gone, np.int16(-1), self.family),
             numbers=np.where(gone[:, :, None], np.float32(0), self.numbers),
+            velocity=np.where(gone[:, :, None], np.float32(0), self.velocity),
             first=first,
             last=last,
         )
@@ -182,6 +240,7 @@ class Program:
             "slots": self.slots,
             "ops": list(self.ops),
             "families": list(self.families),
+            "noise": self.noise,
             "samples": [self._sample(i) for i in range(len(self))],
             "maps": None if self.maps is None else pack(self.maps),
         }
@@ -206,10 +265,12 @@ class Program:
                 "first": int(self.first[i, r]),
                 "last": int(self.last[i, r]),
                 "numbers": self.numbers[i, r, : find_mask(self.families[self.family[i, r]]).columns].tolist(),
+                **({"velocity": self.velocity[i, r].tolist()} if self.velocity[i, r].any() else {}),
             }
             for r in np.flatnonzero(self.family[i] >= 0).tolist()
         ]
-        return {"id": int(self.ids[i]), "slots": slots, "regions": regions}
+        frame = {"frame": int(self.frame[i])} if self.frame[i] else {}
+        return {"id": int(self.ids[i]), **frame, "slots": slots, "regions": regions}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Program:
@@ -237,6 +298,12 @@ class Program:
         for i, name in enumerate(self.ops):
             find(name).check(self.theta[self.code == i])
         used = self.family >= 0
+        if self.noise not in NOISES:
+            raise ValueError(unknown("noise", self.noise, NOISES))
+        if not np.isfinite(self.velocity).all() or self.velocity[self.reads_map()].any():
+            raise ValueError("velocities are not finite, or those of masks that do not move.")
+        if not ((self.frame >= 0) & (self.frame < rng.FRAMES)).all():
+            raise ValueError("a frame is out of range.")
         if not np.isfinite(self.numbers).all() or not ((self.severity >= 0) & (self.severity <= 1)).all():
             raise ValueError("numbers or severities are not finite or out of range.")
         if not ((0 <= self.first) & (self.first <= self.last) & (self.last < self.slots))[used].all():
@@ -276,6 +343,7 @@ class Program:
             "numbers": np.zeros((b, r, columns_of(families)), np.float32),
             "first": np.full((b, r), -1, np.int16),
             "last": np.full((b, r), -1, np.int16),
+            "velocity": np.zeros((b, r, 2), np.float32),
         }
         for i, sample in enumerate(samples):
             for slot in sample["slots"]:
@@ -289,6 +357,7 @@ class Program:
                 count = find_mask(region["mask"]).columns
                 out["family"][at], out["numbers"][at][:count] = families.index(region["mask"]), _exactly(region["numbers"], count)
                 out["first"][at], out["last"][at] = region["first"], region["last"]
+                out["velocity"][at] = _exactly(region.get("velocity", [0.0, 0.0]), 2)
         return cls(
             ops=ops,
             families=families,
@@ -298,6 +367,8 @@ class Program:
             parent=np.asarray(data["parent"], dtype=np.int16),
             fold=np.asarray(data["fold"], dtype=np.int32),
             partition=np.asarray(data["partition"], dtype=np.int16),
+            frame=np.asarray([_index(sample.get("frame", 0)) for sample in samples], dtype=np.int32),
+            noise=data.get("noise", "fresh"),
             maps=None if data["maps"] is None else unpack(data["maps"]),
             **out,
         )

@@ -8,7 +8,7 @@ A node says of a batch's samples who takes what, where; `sheet` draws it.
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
@@ -16,9 +16,10 @@ import numpy as np
 from .distributions import Array, Choice, Constant, Uniform, parse
 from .errors import unknown
 from .kernels.plan import LINEAR, MODULATE, PRODUCT
+from .masks._placed import pair
 from .masks.base import Mask
 from .masks.combine import Combined, Leaf, leaves
-from .op import Op, probability
+from .op import Op, Param, probability
 from .program import groups
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ Node = Union[Op, "Combinator"]
 # What becomes of the weight of a Local's mask, by its blend and its space.
 USES = {("alpha", "gamma"): PRODUCT, ("alpha", "linear"): LINEAR, ("modulate", "gamma"): MODULATE}
 BLENDS, SPACES = (tuple(dict.fromkeys(names)) for names in zip(*USES))
+SPEED = Param(-1.0, 1.0, unit="of √(h·w) per frame")
 
 
 class Combinator:
@@ -220,12 +222,16 @@ class Local(Combinator):
         space: of an alpha blend. "gamma" mixes the values as they are, "linear" the light that they stand for: both images are decoded by the
             transfer function of sRGB (IEC 61966-2-1), mixed, and encoded again. Half of black and white is 0.5 or 0.735. Either way the result is
             exactly x where the mask is 0, exactly f(x) where it is 1, and as it was where the child changes nothing.
+        velocity: how far the mask moves from each frame of a clip to the next, down and to the right: a pair (y, x) in √(h·w), each a number,
+            (low, high) or a distribution from -1 to 1. Drawn once for a clip. Its weight in frame f is that of frame 0 at (y − f·vy, x − f·vx):
+            a shape leaves the frame and what lay outside comes in; stripes, cells and clouds go on beyond it. None: it stays.
 
     Raises:
-        TypeError, ValueError: a mask that is none, an unknown blend or space, or a child that cannot be modulated, naming it.
+        TypeError, ValueError: a mask that is none, an unknown blend or space, a child that cannot be modulated, naming it, or a velocity that is out of
+            range or of a mask that is known within the frame alone.
     """
 
-    def __init__(self, child: Node, mask: Mask | Combined, p: float = 1.0, blend: str = "alpha", space: str = "gamma") -> None:
+    def __init__(self, child: Node, mask: Mask | Combined, p: float = 1.0, blend: str = "alpha", space: str = "gamma", velocity: Any = None) -> None:
         super().__init__((child,), p)
         for node in walk(child):
             check_blend(blend, type(node))
@@ -239,8 +245,18 @@ class Local(Combinator):
             )
         self.mask = mask
         self.leaves = leaves(mask, USES[blend, space])
+        self.velocity = None if velocity is None else pair("velocity", velocity, SPEED, "fractions of √(h·w) per frame")
+        still = sorted({leaf.mask.name for leaf in self.leaves if leaf.mask.reads_map})
+        if still and velocity is not None:
+            raise ValueError(
+                f"velocity={velocity!r} of a mask {', '.join(still)} is not accepted, since its weights are known within the frame alone; accepted: None."
+            )
 
     decides = False
+
+    @cached_property
+    def spare(self) -> int:  # type: ignore[override]
+        return 0 if self.velocity is None else 2
 
     @cached_property
     def own(self) -> int:  # type: ignore[override]
@@ -259,12 +275,23 @@ class Local(Combinator):
         for i, (mask, _) in enumerate(self.leaves):
             sheet.confine(mask, rows, slots, slots + self.slots - 1, draws, region + i)
             draws += mask.draws
+        if self.velocity is not None:
+            sheet.afterwards(partial(self._move, rows=rows, at=at + self.uniforms - self.spare, region=region))
         ((child, uniform, inside),) = self.placed
         fill(child, sheet, rows, slots, at + uniform, region + inside)
 
+    def _move(self, sheet: Sheet, rows: Array, at: int, region: int) -> None:
+        """Write the velocity of the masks that are there."""
+        assert self.velocity is not None
+        rows = rows[sheet.family[rows, region] >= 0]
+        u = sheet.further(rows, at, 2)
+        drawn = np.stack([how.draw(u[:, i]) for i, how in enumerate(self.velocity)], 1) * (sheet.height * sheet.width) ** 0.5
+        sheet.velocity[rows, region : region + self.masked] = drawn[:, None] + 0.0  # no -0, which a file would not keep
+
     def options(self) -> dict[str, Any]:
         given = {"blend": (self.blend, "alpha"), "space": (self.space, "gamma")}
-        return {**super().options(), **{name: value for name, (value, usual) in given.items() if value != usual}}
+        out = {**super().options(), **{name: value for name, (value, usual) in given.items() if value != usual}}
+        return out if self.velocity is None else {**out, "velocity": [how.to_dict() for how in self.velocity]}
 
     def __repr__(self) -> str:
         return f"Local({', '.join([repr(self.children[0]), f'mask={self.mask!r}', *(f'{k}={v!r}' for k, v in self.options().items())])})"

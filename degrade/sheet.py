@@ -89,7 +89,7 @@ class Sheet:
         self.outline, self.key, self.ids, self.mask_ids, self.height, self.width = outline, key, ids, mask_ids, height, width
         self.theta = np.zeros((b, s, MAX_PARAMETERS), dtype=np.float32)
         self.severity, self.level = np.zeros((b, s), dtype=np.float32), np.empty((b, s), dtype=np.float32)
-        self.numbers = np.zeros((b, r, outline.columns), dtype=np.float32)
+        self.numbers, self.velocity = np.zeros((b, r, outline.columns), dtype=np.float32), np.zeros((b, r, 2), dtype=np.float32)
         self.code, self.family, self.first, self.last = (np.empty((b, k), dtype=np.int16) for k in (s, r, r, r))
         self.level.fill(np.nan)
         for empty in (self.code, self.family, self.first, self.last):

@@ -61,6 +61,8 @@ class Together(Compose):
     the wish is met within 0.01 (a target within 0.02), `tries` times at most, and the best is kept, the first of equal ones. A mask that its `p` or
     an op's skips is not there for the others. Masks inside a child, and those around the whole, are as they are.
 
+    Of clips with masks that move, all this is about the first frame.
+
     `labels.overlap` holds what was reached. A pipeline warns once when a wish is missed: an overlap above 0.05, less than 0.9 of a mask in
     the one before, or a target missed by more than 0.1. More is reached with more tries, and with areas that allow it: smaller ones for
     "disjoint", each smaller than the one before for "nested", similar ones for a target near 1.

@@ -8,8 +8,8 @@ The arena begins with the two halves of the Philox key.
 
 from .lang import tl
 
-# One instruction.
-CODE, SLOT, THETA, TABLE, WORDS, MASKS, COUNT, DEPTH, Y0, Y1, X0, X1 = range(12)
+# One instruction. STREAM is slot << 16 | frame, what is above the draw in the counters of its random numbers.
+CODE, STREAM, THETA, TABLE, WORDS, MASKS, COUNT, DEPTH, Y0, Y1, X0, X1 = range(12)
 INSTRUCTION = 12
 EMPTY, SAVE, BLEND = -1, -2, -3  # other codes: point ops from 0, then the settles of two-stroke ops
 
@@ -27,9 +27,9 @@ ITEM = 20  # a multiple of 16 bytes: the items of every launch are aligned alike
 PRODUCT, UNION, INTERSECTION, DIFFERENCE, INVERT, MODULATE, LINEAR = range(1, 8)
 FOLD_BITS, FOLD_MASK = 3, 7
 
-# One mask: its family, where its numbers begin, its fold, and how many operations that has.
-FAMILY, NUMBERS, FOLD, OPERATIONS = range(4)
-REGION = 4
+# One mask: its family, where its numbers begin, its fold, how many operations that has, and how far it has moved, as float32.
+FAMILY, NUMBERS, FOLD, OPERATIONS, DOWN, RIGHT = range(6)
+REGION = 6
 
 # Where only windows of the frame are stored: one for each sample, after a head of which TOTAL is the size of all of them together. PARENT is
 # the image that the sample is read from and written to, whose first pixel is that of the frame at FROM_TOP, FROM_LEFT. BASE is where the
@@ -43,7 +43,7 @@ UNIT = 16
 # The same numbers for device code, which sees no plain globals.
 N_INSTRUCTION, N_ITEM = tl.constexpr(INSTRUCTION), tl.constexpr(ITEM)
 IS_EMPTY, IS_SAVE, IS_BLEND = tl.constexpr(EMPTY), tl.constexpr(SAVE), tl.constexpr(BLEND)
-OF_SLOT, OF_THETA, OF_TABLE, OF_WORDS = tl.constexpr(SLOT), tl.constexpr(THETA), tl.constexpr(TABLE), tl.constexpr(WORDS)
+OF_STREAM, OF_THETA, OF_TABLE, OF_WORDS = tl.constexpr(STREAM), tl.constexpr(THETA), tl.constexpr(TABLE), tl.constexpr(WORDS)
 OF_MASKS, OF_COUNT, OF_DEPTH = tl.constexpr(MASKS), tl.constexpr(COUNT), tl.constexpr(DEPTH)
 OF_Y0, OF_Y1, OF_X0, OF_X1 = tl.constexpr(Y0), tl.constexpr(Y1), tl.constexpr(X0), tl.constexpr(X1)
 OF_BEGIN, OF_END, OF_FIRST_TILE = tl.constexpr(BEGIN), tl.constexpr(END), tl.constexpr(FIRST_TILE)
@@ -55,5 +55,6 @@ OF_PARENT, OF_TOP, OF_LEFT, OF_HIGH, OF_WIDE = tl.constexpr(PARENT), tl.constexp
 OF_BASE, OF_FROM_TOP, OF_FROM_LEFT, OF_ONLY, OF_COVERS = (tl.constexpr(i) for i in (BASE, FROM_TOP, FROM_LEFT, ONLY, COVERS))
 OF_LEVEL, OF_LEVELS, OF_HARD, OF_BLOCK = tl.constexpr(LEVEL), tl.constexpr(LEVELS), tl.constexpr(HARD), tl.constexpr(BLOCK)
 N_REGION, OF_NUMBERS, OF_FOLD, OF_OPERATIONS = tl.constexpr(REGION), tl.constexpr(NUMBERS), tl.constexpr(FOLD), tl.constexpr(OPERATIONS)
+OF_DOWN, OF_RIGHT = tl.constexpr(DOWN), tl.constexpr(RIGHT)
 IS_UNION, IS_INTERSECTION, IS_DIFFERENCE, IS_INVERT, IS_MODULATE, IS_LINEAR = (tl.constexpr(o) for o in range(UNION, LINEAR + 1))
 AN_OPERATION, TO_NEXT = tl.constexpr(FOLD_MASK), tl.constexpr(FOLD_BITS)

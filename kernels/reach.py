@@ -15,9 +15,9 @@ from .plan import (
     OF_FIRST_TILE,
     OF_HIGH,
     OF_LEFT,
-    OF_SLOT,
     OF_SOURCE,
     OF_STAGE,
+    OF_STREAM,
     OF_STROKE,
     OF_TABLE,
     OF_TARGET,
@@ -108,12 +108,12 @@ def store3(base, at, plane, r, g, b, inside):
 
 
 @jit
-def draws_of(ints, ids, n, slot):
+def draws_of(ints, ids, n, stream):
     """The opened random state of one slot of one sample: key, counter word 1, id low and high."""
     key = tl.load(ints).to(tl.uint32, bitcast=True).to(tl.uint64) | (tl.load(ints + 1).to(tl.uint32, bitcast=True).to(tl.uint64) << 32)
     low = tl.load(ids + 2 * n).to(tl.uint32, bitcast=True)
     high = tl.load(ids + 2 * n + 1).to(tl.uint32, bitcast=True)
-    return key, slot << 20, low, high
+    return key, stream << 4, low, high
 
 
 @jit(do_not_specialize=("positions", "samples", "height", "width"))
@@ -151,7 +151,7 @@ def reach(
         before = buffer_at(scratch, source, window)
     table = floats + tl.load(step + OF_TABLE)
     own = words + tl.load(step + OF_WORDS)
-    rng = draws_of(ints, ids, n, tl.load(step + OF_SLOT))
+    rng = draws_of(ints, ids, n, tl.load(step + OF_STREAM))
     for i in tl.static_range(len(REACH)):
         if stroke == i:
             theta = scalars8(floats, tl.load(step + OF_THETA))

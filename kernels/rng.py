@@ -6,7 +6,7 @@ give four random words; nothing is remembered between calls, so a sample draws t
 The counter layout is frozen (degrade.STREAM):
 
     word 0   pixel, y << 16 | x in origin coordinates; for parameters, the index of the draw
-    word 1   slot << 20 | region << 12 | frame << 4 | draw; slot 0xFFF is reserved for parameters, draw 0xF for an op's tables
+    word 1   slot << 20 | frame << 4 | draw; slot 0xFFF is reserved for parameters, draw 0xF for an op's tables
     word 2,3 sample id, low and high half
 """
 
@@ -25,6 +25,7 @@ Words = TypeVar("Words")  # a number, or an int64 NumPy array or torch tensor of
 MASK = 0xFFFFFFFF
 PARAMETER_SLOT = 0xFFF
 TABLE_DRAW = 0xF
+FRAMES = 1 << 16  # that a counter has room for
 UNIFORM_STEP = 2.0**-23
 ROUNDS = 10
 FACTORS = 0xD2511F53, 0xCD9E8D57
@@ -75,9 +76,9 @@ def halves(ids: Words) -> tuple[Words, Words]:
     return ids & MASK, ids >> 32 & MASK  # type: ignore[operator, return-value]
 
 
-def stream_word(slot: int, region: int = 0, frame: int = 0, draw: int = 0) -> int:
-    """Counter word 1."""
-    return slot << 20 | region << 12 | frame << 4 | draw
+def stream_word(slot: Words, frame: Words | int = 0, draw: int = 0) -> Words:
+    """Counter word 1, of a slot 12 bits wide, a frame 16, and a draw 4."""
+    return slot << 20 | frame << 4 | draw  # type: ignore[operator, return-value]
 
 
 def uniforms(key: int, ids: np.ndarray, slot: np.ndarray | int, count: int, draw: int = 0) -> np.ndarray:
@@ -125,10 +126,10 @@ def _rounds(even: np.ndarray, odd: np.ndarray, product: np.ndarray, keys: Sequen
         np.bitwise_and(product, LOW, out=odd)
 
 
-def unit_planes(key: int, pixel: np.ndarray, stream: int, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """`uniform4` on the host: four float32 planes (4, n, p) for pixels (1 or n, p), int64, and ids (n,) in halves."""
+def unit_planes(key: int, pixel: np.ndarray, stream: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """`uniform4` on the host: four float32 planes (4, n, p) for pixels (1 or n, p), int64, word 1 of each sample (n,), and ids (n,) in halves."""
     n, size = len(low), pixel.shape[1]
-    pixel, low, high = pixel.view(np.uint64), low.view(np.uint64)[:, None], high.view(np.uint64)[:, None]
+    pixel, (stream, low, high) = pixel.view(np.uint64), (v.view(np.uint64)[:, None] for v in (stream, low, high))
     keys = round_words(key)
     out = np.empty((4, n, size), dtype=np.float32)
     samples, pixels = max(1, PIECE // max(1, size)), -(-size // max(1, -(-size // PIECE)))
@@ -136,12 +137,12 @@ def unit_planes(key: int, pixel: np.ndarray, stream: int, low: np.ndarray, high:
         rows = slice(i, i + samples)
         own = pixel if len(pixel) == 1 else pixel[rows]
         for j in range(0, size, pixels):
-            _unit_piece(keys, own[:, j : j + pixels], stream, low[rows], high[rows], out[:, rows, j : j + pixels])
+            _unit_piece(keys, own[:, j : j + pixels], stream[rows], low[rows], high[rows], out[:, rows, j : j + pixels])
     return out
 
 
 def _unit_piece(
-    keys: Sequence[tuple[np.ndarray, np.ndarray]], pixel: np.ndarray, stream: int, low: np.ndarray, high: np.ndarray, out: np.ndarray
+    keys: Sequence[tuple[np.ndarray, np.ndarray]], pixel: np.ndarray, stream: np.ndarray, low: np.ndarray, high: np.ndarray, out: np.ndarray
 ) -> None:
     """The rounds of `philox`.
 
@@ -151,7 +152,7 @@ def _unit_piece(
     (k0, k1), (k2, k3), *keys_left = keys
     a, b = pixel * M0, low * M1
     np.bitwise_xor(a >> HALF, high ^ k1, out=even[1])
-    c0, c1, c3 = b >> HALF ^ word(stream) ^ k0, b & LOW, a & LOW
+    c0, c1, c3 = b >> HALF ^ stream ^ k0, b & LOW, a & LOW
     product[0], b = c0 * M0, np.multiply(even[1], M1, out=product[1])
     np.bitwise_xor(b >> HALF, c1 ^ k2, out=even[0])
     np.bitwise_xor(c3, product[0] >> HALF ^ k3, out=even[1])

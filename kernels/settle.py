@@ -30,6 +30,7 @@ from .plan import (
     OF_COUNT,
     OF_COVERS,
     OF_DEPTH,
+    OF_DOWN,
     OF_END,
     OF_FOLD,
     OF_FROM_LEFT,
@@ -43,8 +44,9 @@ from .plan import (
     OF_OPERATIONS,
     OF_PARENT,
     OF_READS,
-    OF_SLOT,
+    OF_RIGHT,
     OF_SOURCE,
+    OF_STREAM,
     OF_TABLE,
     OF_THETA,
     OF_WORDS,
@@ -94,6 +96,15 @@ def times_weight(total, region, floats, maps, y, x, MASKS):
 
 
 @jit
+def moved(at, by, MOVES: tl.constexpr):
+    """Coordinates as a mask that has moved sees them."""
+    if MOVES:
+        return at - tl.load(by).to(tl.float32, bitcast=True)
+    else:
+        return at
+
+
+@jit
 def combine(under, top, operation):
     """Two weights by an operation."""
     out = under * top
@@ -107,7 +118,7 @@ def combine(under, top, operation):
 
 
 @jit
-def weight_of(regions, begin, count, floats, maps, y, x, MASKS, FOLDS: tl.constexpr):
+def weight_of(regions, begin, count, floats, maps, y, x, MASKS, FOLDS: tl.constexpr, MOVES: tl.constexpr):
     """What `count` masks come to: their product, or what their folds say; 1 where there is none. Beside it the strength of the op."""
     yc, xc = y.to(tl.float32) + 0.5, x.to(tl.float32) + 0.5
     total = yc * 0.0 + xc * 0.0 + 1.0
@@ -118,7 +129,7 @@ def weight_of(regions, begin, count, floats, maps, y, x, MASKS, FOLDS: tl.conste
         for j in range(begin, begin + count):
             region = regions + N_REGION * j
             fourth, third, under = third, under, total
-            total = times_weight(one, region, floats, maps, yc, xc, MASKS)
+            total = times_weight(one, region, floats, maps, moved(yc, region + OF_DOWN, MOVES), moved(xc, region + OF_RIGHT, MOVES), MASKS)
             fold = tl.load(region + OF_FOLD)
             for _ in range(0, tl.load(region + OF_OPERATIONS)):
                 operation = fold & AN_OPERATION
@@ -133,7 +144,8 @@ def weight_of(regions, begin, count, floats, maps, y, x, MASKS, FOLDS: tl.conste
                     under, third = third, fourth
     else:
         for j in range(begin, begin + count):
-            total = times_weight(total, regions + N_REGION * j, floats, maps, yc, xc, MASKS)
+            region = regions + N_REGION * j
+            total = times_weight(total, region, floats, maps, moved(yc, region + OF_DOWN, MOVES), moved(xc, region + OF_RIGHT, MOVES), MASKS)
     return total, strength
 
 
@@ -202,7 +214,7 @@ def settle(
     floats,  # the arena as float32
     ids,  # id halves
     instructions,
-    regions,  # per mask its family, the offset of its numbers, its fold
+    regions,  # per mask its family, the offset of its numbers, its fold, how far it has moved
     items,
     item_of,
     windows,  # which part of its frame of each sample is stored, and of which image it is
@@ -218,6 +230,7 @@ def settle(
     UNIT: tl.constexpr,  # neighbours in a row of source and out are neighbours in memory
     WHOLE: tl.constexpr,  # the frame is as wide as whole tiles, and all rows are aligned
     FOLDS: tl.constexpr,  # masks may be combined by more than products
+    MOVES: tl.constexpr,  # masks may have moved
     WINDOWED: tl.constexpr,  # only windows are stored, else the whole frame of each sample
     LEVELLED: tl.constexpr,  # and samples are levels of an op
     MODULATES: tl.constexpr,  # bits of the POINT and SETTLE functions whose strength a mask may be; 0 if no mask is one
@@ -258,7 +271,7 @@ def settle(
     for position in range(begin, end):
         step = instructions + (n * positions + position) * N_INSTRUCTION
         code, count, first = tl.load(step), tl.load(step + OF_COUNT), tl.load(step + OF_MASKS)
-        slot, at_table, at_theta, at_words = tl.load(step + OF_SLOT), tl.load(step + OF_TABLE), tl.load(step + OF_THETA), tl.load(step + OF_WORDS)
+        stream, at_table, at_theta, at_words = tl.load(step + OF_STREAM), tl.load(step + OF_TABLE), tl.load(step + OF_THETA), tl.load(step + OF_WORDS)
         depth = tl.load(step + OF_DEPTH)
         touched = meets(step + OF_Y0, top, left, ROWS, COLUMNS)
         if (code != IS_EMPTY) & touched:
@@ -271,9 +284,9 @@ def settle(
                     tl.debug_barrier()  # what SAVE stored in this launch may have been another thread's
                     r, g, b = fetch_column(view(level, height, width, window, WINDOWED), y, x)
                 table = floats + at_table
-                rng = draws_of(ints, ids, n, slot)
+                rng = draws_of(ints, ids, n, stream)
                 if MODULATES:
-                    m, strength = weight_of(regions, first, count, floats, (maps, height, width), y, x, MASKS, True)
+                    m, strength = weight_of(regions, first, count, floats, (maps, height, width), y, x, MASKS, True, MOVES)
                 for i in tl.static_range(len(POINT)):
                     if code == i:
                         theta = scalars8(floats, at_theta)
@@ -291,7 +304,7 @@ def settle(
                     r, g, b = settle_value(r1, FIXED), settle_value(g1, FIXED), settle_value(b1, FIXED)
                 else:
                     if not MODULATES:
-                        m, _ = weight_of(regions, first, count, floats, (maps, height, width), y, x, MASKS, FOLDS)
+                        m, _ = weight_of(regions, first, count, floats, (maps, height, width), y, x, MASKS, FOLDS, MOVES)
                     light = in_linear_light(regions, first, count) if LINEAR else False
                     r, g, b = mix(r, r1, m, light, FIXED, LINEAR), mix(g, g1, m, light, FIXED, LINEAR), mix(b, b1, m, light, FIXED, LINEAR)
     if reads:
@@ -299,7 +312,7 @@ def settle(
     if changes == 0:
         to = out + strided(parent, down, across, o0, o2, o3, UNIT)
         if WINDOWED:
-            m, strength = weight_of(regions, only, covers, floats, (maps, height, width), seen_y, seen_x, MASKS, FOLDS)
+            m, strength = weight_of(regions, only, covers, floats, (maps, height, width), seen_y, seen_x, MASKS, FOLDS, MOVES)
             if LEVELLED:
                 level, levels, hard, block = tl.load(of + OF_LEVEL), tl.load(of + OF_LEVELS), tl.load(of + OF_HARD), tl.load(of + OF_BLOCK)
                 m = device_share(device_position(strength, seen, levels, hard, block, ROWS, COLUMNS), level)

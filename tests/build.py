@@ -6,6 +6,7 @@ Run as a script, since a process that interprets Triton cannot compile it:
     python tests/build.py sm_90 group:blur uint8              each op of a group by itself
     python tests/build.py sm_90 bank:arniqa uint8             all ops of a bank in one pipeline
     python tests/build.py sm_90 combined:jpeg uint8           these ops under masks made of masks, which may be their strength or blend in linear light
+    python tests/build.py sm_90 moving:jpeg uint8             these ops under masks that move
 """
 
 import json
@@ -63,7 +64,7 @@ def build(kernel, warps, target, dtype, constants, tuples, registers=None):
     return dict(kernel=kernel.__name__, target=target, dtype=dtype, registers=registers, spills=spills, shared=built.metadata.shared)
 
 
-def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "blob", "from_tensor"), folds=False, windowed=False):
+def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "blob", "from_tensor"), folds=False, windowed=False, moves=False):
     """Both kernels for one set of ops."""
     from degrade.backends.engine import SETTLE_REGISTERS, settle_warps
     from degrade.kernels.fetch import TILE_COLUMNS, TILE_ROWS
@@ -92,6 +93,7 @@ def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "
                 "WHOLE": not windowed,
                 "LEVELLED": windowed and folds,
                 "FOLDS": folds,
+                "MOVES": moves,
                 "MODULATES": _modulates(points, () if door else strokes) if folds else 0,
                 "LINEAR": folds,
             },
@@ -125,6 +127,8 @@ if __name__ == "__main__":
         lines = report(target, wanted.removeprefix("combined:").split(","), dtype, folds=True)
     elif wanted.startswith("cells:"):
         lines = report(target, wanted.removeprefix("cells:").split(","), dtype, ("ellipse", "voronoi_cell"), windowed=True)
+    elif wanted.startswith("moving:"):
+        lines = report(target, wanted.removeprefix("moving:").split(","), dtype, moves=True)
     elif wanted.startswith("group:"):  # each op of a group by itself
         lines = [
             line

@@ -55,9 +55,10 @@ def test_a_bank_builds_and_spills_little(target, dtype, record_property):
 
 
 @pytest.mark.build
+@pytest.mark.parametrize("kind", ["combined", "moving"])
 @pytest.mark.parametrize("target", ["sm_90", "gfx942"])
-def test_masks_made_of_masks_and_strengths_build(target, record_property):
-    check([json.loads(line) for line in script("build.py", target, "combined:mean_shift,gaussian_noise,unsharp_mask", "uint8")], record_property)
+def test_masks_made_of_masks_strengths_and_masks_that_move_build(target, kind, record_property):
+    check([json.loads(line) for line in script("build.py", target, f"{kind}:mean_shift,gaussian_noise,unsharp_mask", "uint8")], record_property)
 
 
 @pytest.mark.build

@@ -16,7 +16,7 @@ PIPE = Pipeline(degrade.MeanShift(0.1), check="always")
     "call, message",
     [
         (lambda: PIPE(X[0, 0]), r"x has shape \(9, 11\); accepted: b 3 h w"),
-        (lambda: PIPE(X[None]), r"x has shape \(1, 2, 3, 9, 11\); accepted"),
+        (lambda: PIPE(X[None, None]), r"x has shape \(1, 1, 2, 3, 9, 11\); accepted"),
         (lambda: PIPE(torch.zeros(2, 4, 5, 5)), r"x has shape \(2, 4, 5, 5\); accepted"),
         (lambda: PIPE(torch.zeros(1, 3, 0, 5)), "x has 0x5 pixels; accepted: 1 to 65535"),
         (lambda: PIPE(torch.zeros(1, 3, 1, 65536)), "x has 1x65536 pixels"),

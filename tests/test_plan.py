@@ -160,7 +160,7 @@ def test_everything_goes_up_in_one_array_of_int32():
     )
     for n, position in zip(*np.nonzero(table[..., layout.CODE] >= 0)):
         step = table[n, position]
-        assert np.array_equal(plan.arena[step[layout.THETA] :][:8], theta.reshape(len(program), -1, 8)[n, step[layout.SLOT]])
+        assert np.array_equal(plan.arena[step[layout.THETA] :][:8], theta.reshape(len(program), -1, 8)[n, step[layout.STREAM] >> 16])
 
 
 def test_nothing_is_launched_where_a_mask_lies_outside_the_frame():

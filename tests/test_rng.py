@@ -59,8 +59,8 @@ def test_device_words_equal_the_twin(device):
 
 
 def test_counter_layout_is_frozen():
-    """slot 12 bits | region 8 | frame 8 | draw 4: everything stored depends on it."""
-    assert rng.stream_word(0xABC, 0xDE, 0xF0, 0x9) == 0xABCDEF09
+    """slot 12 bits | frame 16 | draw 4: everything stored depends on it."""
+    assert rng.stream_word(0xABC, 0xDEF0, 0x9) == 0xABCDEF09
     assert rng.PARAMETER_SLOT == 0xFFF
 
 

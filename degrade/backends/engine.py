@@ -187,7 +187,7 @@ def run_reach(plan: Plan, buffers: Buffers, launch: Launch, stream: torch.cuda.S
 def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None:
     points = (1 << len(plan.vocabulary.points)) - 1  # the first launch finishes no stroke
     constants = {
-        "FIXED": buffers.fixed, "ROUNDS": buffers.rounds, "DOOR": door, "UNIT": buffers.unit, "WHOLE": buffers.whole, "FOLDS": plan.folds, "WINDOWED": plan.windowed, "LEVELLED": plan.levelled, "MODULATES": plan.modulates & points if door else plan.modulates, "LINEAR": plan.linear, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS,
+        "FIXED": buffers.fixed, "ROUNDS": buffers.rounds, "DOOR": door, "UNIT": buffers.unit, "WHOLE": buffers.whole, "FOLDS": plan.folds, "MOVES": plan.moves, "WINDOWED": plan.windowed, "LEVELLED": plan.levelled, "MODULATES": plan.modulates & points if door else plan.modulates, "LINEAR": plan.linear, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS,
         "POINT": plan.vocabulary.functions, "SETTLE": () if door else plan.vocabulary.settles, "MASKS": tuple(find_mask(f).device for f in plan.families),
     }  # fmt: skip
     warps = settle_warps(() if door else plan.vocabulary.strokes)

@@ -22,7 +22,7 @@ def instructions(steps: Steps, regions: Regions | None) -> tuple[Array, Array]:
     table = np.zeros((len(program) * positions, layout.INSTRUCTION), dtype=np.int32)
     table[:, layout.CODE] = layout.EMPTY
     own = np.zeros((len(steps.row), layout.INSTRUCTION), dtype=np.int32)
-    own[:, layout.CODE], own[:, layout.SLOT], own[:, layout.THETA] = steps.branch, steps.draws, steps.parameters
+    own[:, layout.CODE], own[:, layout.STREAM], own[:, layout.THETA] = steps.branch, steps.stream, steps.parameters
     own[:, layout.WORDS] = steps.words.cumsum() - steps.words
     own[:, RECTANGLE] = steps.frame if regions is None else bounds(regions.rects)
     place = steps.place * stride + depth

@@ -43,6 +43,7 @@ class Masks:
         self.program = program
         self.maps, self.numbers = resolve_maps(program, mask, device)
         self.leaders, self.linear = program.leaders(), np.array(linear(program.fold), dtype=bool)
+        self.shift = program.shift
         self.device = device
         height, width = program.size
         self.y = torch.arange(height, device=device, dtype=torch.float32)[:, None] + 0.5
@@ -56,7 +57,11 @@ class Masks:
             here = np.flatnonzero(families == family)
             drawn = torch.from_numpy(self.numbers[rows[here], region]).to(self.device)
             numbers = tuple(drawn[:, i, None, None] for i in range(drawn.shape[1]))
-            weight = find(self.program.families[family]).weight(self.y, self.x, numbers, self.maps)
+            y, x, shift = self.y, self.x, self.shift[rows[here], region]
+            if shift.any():
+                down, right = torch.from_numpy(shift.T.copy()).to(self.device)[..., None, None]
+                y, x = y - down, x - right
+            weight = find(self.program.families[family]).weight(y, x, numbers, self.maps)
             out[torch.from_numpy(here).to(self.device)] = weight
         return out
 

@@ -47,6 +47,7 @@ class Plan:
     vocabulary: Vocabulary
     families: tuple[str, ...]
     folds: bool  # whether masks are combined by more than products
+    moves: bool  # whether some have moved
     modulates: int  # bits of the branches of settle whose strength a mask may be; 0 if no mask is one
     linear: bool  # whether some blend is one of linear light
     arena: Array  # int32; floats are stored as their bits
@@ -63,7 +64,7 @@ class Plan:
     @property
     def settles(self) -> tuple[object, ...]:
         """What its settle kernels are built for, beside the ops."""
-        return self.families, self.folds, self.modulates, self.linear, self.windowed, self.levelled
+        return self.families, self.folds, self.moves, self.modulates, self.linear, self.windowed, self.levelled
 
 
 def make_plan(program: Program, numbers: Array, origins: Origins | None = None) -> Plan:
@@ -94,6 +95,7 @@ def make_plan(program: Program, numbers: Array, origins: Origins | None = None) 
         vocabulary=vocabulary,
         families=program.families,
         folds=combines(program.fold),
+        moves=bool(program.shift.any()),
         modulates=vocabulary.modulates if strength else 0,
         linear=any(linear(program.fold)),
         arena=arena.join(),

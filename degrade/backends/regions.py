@@ -45,18 +45,21 @@ class Regions:
         table = np.empty((b * r, layout.REGION), dtype=np.int32)
         table[:, layout.FAMILY], table[:, layout.NUMBERS] = self.program.family.reshape(-1)[order], arena.add(numbers) + order * numbers.shape[2]
         table[:, layout.FOLD], table[:, layout.OPERATIONS] = (np.array(v)[region] for v in (fold, [len(operations(f)) for f in fold]))
+        table[:, layout.DOWN : layout.RIGHT + 1] = self.program.shift.reshape(-1, 2)[order].view(np.int32)
         self.table = arena.add(table)
         count = np.bincount(place, minlength=b * (r + 1)).reshape(b, r + 1)
         self.begin, self.count = count.cumsum().reshape(count.shape) - count, count  # of the masks of each leader
 
     def _supports(self, numbers: Array) -> Array:
         """Where each mask is not 0. A leader's is that of all that are blended with it."""
-        program, leader = self.program, self.leader
+        program, leader, moved = self.program, self.leader, self.program.shift
         support = self.steps.frame.repeat(leader.size).reshape(4, *leader.shape[::-1])
         rows, regions = (program.family >= 0).nonzero()
         for family, own in groups(program.family[rows, regions]):
             row, region = rows[own], regions[own]
-            support[:, region, row] = outwards(find_mask(program.families[family]).support(numbers[row, region], *program.size))
+            mask, shift = find_mask(program.families[family]), moved[row, region]
+            rect = mask.support(numbers[row, region], *program.size)
+            support[:, region, row] = outwards(mask.moved(rect, shift, *program.size) if shift.any() else rect)
         if combines(program.fold):
             return self._combined(support)
         for inner in (program.parent >= 0).nonzero()[0][::-1].tolist():

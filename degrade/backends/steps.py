@@ -40,6 +40,7 @@ class Steps:
             self._hold(place[real], code[real])
         self.row, self.slot = np.divmod(self.place, program.slots)
         self.draws = self.slot if slots is None else self.slot + slots[self.row]
+        self.stream = self.draws << 16 | program.drawn_frame[self.row]
         self.parameters = theta + self.place * MAX_PARAMETERS  # where they stand in the arena
         self.branch, self.beyond, self.whole, self.words, self.first, self.passes = vocabulary.facts.take(self.code, axis=1)
         self._schedule()
@@ -98,7 +99,7 @@ class Steps:
         """What a layout without masks depends on."""
         program = self.program
         sizes = np.array([*program.size, *program.code.shape])
-        return b"".join(part.tobytes() for part in (sizes, self.place, self.code, self.passes, self.strokes, self.extent))
+        return b"".join(part.tobytes() for part in (sizes, self.place, self.code, self.stream, self.passes, self.strokes, self.extent))
 
     def radius(self) -> Array:
         """What each reads around a pixel, in pixels."""

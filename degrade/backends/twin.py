@@ -56,10 +56,11 @@ def round_float(v: torch.Tensor) -> torch.Tensor:
 
 
 class Rng:
-    """The random numbers of one slot for some samples: what the device draws, to the bit."""
+    """The random numbers of one slot for some samples: what the device draws, to the bit. frame: (n,) which of a clip each is, or one for all."""
 
-    def __init__(self, key: int, ids: Array, slot: int, height: int, width: int, device: torch.device) -> None:
-        self.key, self.slot, self.size, self.device = key, slot, (height, width), device
+    def __init__(self, key: int, ids: Array, slot: int, height: int, width: int, device: torch.device, frame: Array | int = 0) -> None:
+        self.key, self.size, self.device = key, (height, width), device
+        self.stream = torch.from_numpy(np.broadcast_to(rng.stream_word(slot, np.asarray(frame, dtype=np.int64)), len(ids)).copy()).to(device)
         self.low, self.high = (torch.from_numpy(h).to(device)[:, None, None] for h in rng.halves(ids))
 
     @functools.cached_property
@@ -72,16 +73,15 @@ class Rng:
         """Four tensors (n, h, w) in (0, 1); `pixel` are other int64 coordinates that broadcast to that shape."""
         pixel = self.pixel if pixel is None else pixel
         if pixel.device.type == "cpu":
-            return self._on_host(rng.stream_word(self.slot, draw=draw), pixel)
-        stream = torch.full_like(self.low, rng.stream_word(self.slot, draw=draw))
-        words = rng.philox(self.key, pixel, stream, self.low, self.high)
+            return self._on_host(draw, pixel)
+        words = rng.philox(self.key, pixel, (self.stream | draw)[:, None, None], self.low, self.high)
         return tuple(((w >> 9).to(torch.float32) + 0.5) * rng.UNIFORM_STEP for w in words)
 
-    def _on_host(self, stream: int, pixel: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def _on_host(self, draw: int, pixel: torch.Tensor) -> tuple[torch.Tensor, ...]:
         shape = np.broadcast_shapes(self.low.shape, pixel.shape)
         own = pixel.expand(shape) if pixel.dim() == 3 and len(pixel) > 1 else pixel.expand(1, *shape[1:])
         low, high = (half.flatten().numpy() for half in (self.low, self.high))
-        planes = rng.unit_planes(self.key, own.reshape(len(own), -1).numpy(), stream, low, high)
+        planes = rng.unit_planes(self.key, own.reshape(len(own), -1).numpy(), (self.stream | draw).numpy(), low, high)
         return tuple(torch.from_numpy(p).view(shape) for p in planes)
 
 
@@ -196,7 +196,7 @@ class _Run:
             return op.cpu(own, values)  # type: ignore[attr-defined, no-any-return]
         key, ids, size = self.program.key, self.program.ids[rows], self.program.size
         table = torch.from_numpy(op.tables(theta, op.frame(key, ids, slot, *size))).to(own.device)
-        draws = Rng(key, ids, slot, *size, own.device)
+        draws = Rng(key, ids, slot, *size, own.device, self.program.drawn_frame[rows])
         return op.twin(own, values, Context(draws, table, self.round))
 
     def keep(self, region: int, rows: Array) -> None:

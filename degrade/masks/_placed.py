@@ -28,10 +28,11 @@ class Placed(Mask):
     """
 
     others: ClassVar[tuple[str, ...]] = ("centre",)
+    bounded = True
 
     def __init__(self, *, centre: Any = None, **given: Any) -> None:
         super().__init__(**given)
-        self.centre = None if centre is None else _pair(centre)
+        self.centre = None if centre is None else pair("centre", centre, FRACTION, "fractions of the frame")
 
     def place(self, u: Array, axis: int, before: Array, after: Array, size: int) -> tuple[Array, Array]:
         """Pixel centres, one drawn from each u, that leave `before` and `after` on their two sides within a frame axis, and whether they do.
@@ -58,11 +59,9 @@ class Placed(Mask):
         return {**super().to_dict(), **({} if self.centre is None else {"centre": [how.to_dict() for how in self.centre]})}
 
 
-def _pair(centre: Any) -> tuple[Any, Any]:
-    """The distributions along y and x, checked."""
-    if not isinstance(centre, (tuple, list)) or len(centre) != 2:
-        raise TypeError(
-            f"centre={centre!r} is not understood; accepted: a pair (y, x) of fractions of the frame, each a number, (low, high) or a distribution."
-        )
-    y, x = (FRACTION.check(name, parse(name, value)) for name, value in zip(("centre y", "centre x"), centre))
+def pair(argument: str, given: Any, param: Param, what: str) -> tuple[Any, Any]:
+    """The distributions along y and x of an argument, checked."""
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        raise TypeError(f"{argument}={given!r} is not understood; accepted: a pair (y, x) of {what}, each a number, (low, high) or a distribution.")
+    y, x = (param.check(name, parse(name, value)) for name, value in zip((f"{argument} y", f"{argument} x"), given))
     return y, x

@@ -40,6 +40,7 @@ class Mask:
     shape_draws: ClassVar[int] = 0  # uniforms the family takes beside one per parameter
     columns: ClassVar[int] = MAX_NUMBERS  # numbers that it stores
     reads_map: ClassVar[bool] = False  # whether numbers[:, 0] is the row of a stored map
+    bounded: ClassVar[bool] = False  # whether `support` is a box around a shape, of which the frame cuts off what lies outside
     made_of: ClassVar[str | None] = None  # what a call makes that map of: "image" or "segments"
     weight: ClassVar[Callable[..., torch.Tensor]]
     device: ClassVar[Any]
@@ -82,6 +83,16 @@ class Mask:
         """Rectangles (n, 4) int64, y0 y1 x0 x1 with open ends, outside which the weight is exactly 0."""
         return np.tile(np.asarray([0, height, 0, width], dtype=np.int64), (len(numbers), 1))
 
+    @classmethod
+    def moved(cls, support: Array, shift: Array, height: int, width: int) -> Array:
+        """Supports (n, 4) of masks that have moved by (n, 2) pixels down and to the right, within the frame."""
+        frame, out = np.asarray([0, height, 0, width], dtype=np.int64), support
+        if cls.bounded:
+            y0, y1, x0, x1 = (support + shift.astype(np.float64)[:, [0, 0, 1, 1]] + [-0.01, 0.01, -0.01, 0.01]).T  # for coordinates are rounded
+            out = box(y0, y1, x0, x1, height, width)
+        unknown_beyond = (support == frame) | (not cls.bounded)  # what the frame cut off may come in
+        return np.where(shift.any(1, keepdims=True), np.where(unknown_beyond, frame, out), support)
+
     def to_dict(self) -> dict[str, Any]:
         """The arguments that build this mask again."""
         return {n: v.to_dict() for n, v in self.values.items()}
@@ -92,8 +103,9 @@ class Mask:
 
 # A family also has, as static methods,
 #
-#   weight(y, x, numbers, maps)        the twin. y: (h, 1), x: (w,) float32 pixel centres (first pixel 0.5); numbers: a tuple of at
-#                                      least `columns` tensors (n, 1, 1); maps: (k, h, w) float32 or None. Returns (n, h, w).
+#   weight(y, x, numbers, maps)        the twin. y: (h, 1), x: (w,) float32 pixel centres (first pixel 0.5), or for masks that have moved
+#                                      (n, h, 1) and (n, 1, w), also beyond the frame; numbers: a tuple of at least `columns` tensors
+#                                      (n, 1, 1); maps: (k, h, w) float32 or None. Returns (n, h, w).
 #   device(y, x, numbers, row, maps)   the device function. y: [rows, 1], x: [1, columns]; numbers: a tuple of the first
 #                                      MAX_NUMBERS scalars; row: a pointer to the first of all; maps: an image tuple (pointer,
 #                                      height, width) of float32 planes. Returns [rows, columns].
