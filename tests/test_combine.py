@@ -206,3 +206,46 @@ def test_plans_say_whether_masks_combine():
     for mask, folds in ((ellipse(), False), (masks.Invert(ellipse()), True)):
         program = Pipeline(Local(MeanShift(0.1), mask=mask)).sample([0], SIZE)
         assert make_plan(program, program.numbers).folds is folds
+
+
+# ---- other ramps --------------------------------------------------------------------------------------------------------
+
+
+def test_feather_is_that_of_every_part():
+    plain = masks.Union(
+        masks.Ellipse(area=0.2, feather=0.0), masks.Difference(masks.Rectangle(area=0.3, feather=0.0), masks.Gradient(area=0.4, feather=0.0))
+    )
+    soft = masks.Union(
+        masks.Ellipse(area=0.2, feather=0.3), masks.Difference(masks.Rectangle(area=0.3, feather=0.3), masks.Gradient(area=0.4, feather=0.3))
+    )
+    (got, _), (expected, _), (hard, _) = (weights(mask) for mask in (masks.Feather(plain, 0.3), soft, plain))
+    assert torch.equal(got, expected) and not torch.equal(got, hard)
+    assert torch.equal(weights(masks.Feather(masks.Ellipse(area=0.2), 0.1))[0], weights(masks.Ellipse(area=0.2, feather=0.1))[0])
+    inside = masks.Union(masks.Boxes(area=0.1), masks.Feather(masks.Ellipse(area=0.2), (0.1, 0.2)))
+    assert weights(inside)[0].amax() == 1.0
+    assert [leaf.mask.values["feather"].to_dict() for leaf in inside.leaves][1] == [0.1, 0.2]
+
+
+def test_feather_keeps_what_it_was_made_of():
+    inner = masks.Ellipse(area=0.2, feather=0.0)
+    masks.Feather(inner, 0.3)
+    assert inner.values["feather"].value == 0.0
+
+
+def test_feather_is_saved(tmp_path):
+    pipe = Pipeline(Local(MeanShift(0.1), masks.Feather(masks.Union(ellipse(), boxes()), (0.1, 0.3))), seed=2)
+    pipe.save(tmp_path / "pipe.yaml")
+    again = Pipeline.load(tmp_path / "pipe.yaml")
+    assert repr(again) == repr(pipe) and "Feather(Union(" in repr(pipe)
+    assert again.sample(IDS, SIZE).equals(pipe.sample(IDS, SIZE))
+
+
+def test_feather_refuses():
+    with pytest.raises(ValueError, match=r"Feather of FromTensor.* has no feather"):
+        masks.Feather(masks.FromTensor(torch.ones(4, 4)), 0.1)
+    with pytest.raises(ValueError, match=r"feather=3 is out of range"):
+        masks.Feather(ellipse(), 3.0)
+    with pytest.raises(TypeError, match="Feather of 'ellipse' is not understood"):
+        masks.Feather("ellipse", 0.1)
+    with pytest.raises(ValueError, match="'fether' is unknown; did you mean 'feather'"):
+        masks.from_dict("Feather", {"masks": [{"Ellipse": {}}], "fether": 0.1})

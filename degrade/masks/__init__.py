@@ -48,13 +48,15 @@ def from_dict(kind: str, arguments: dict[str, Any]) -> Mask | Combined:
     """
     if kind not in COMBINATIONS:
         return find(kind)(**arguments)
+    accepted = ("masks", *COMBINATIONS[kind].names)
     for key in arguments:
-        if key != "masks":
-            raise ValueError(unknown(f"{kind} key", key, ("masks",)))
+        if key not in accepted:
+            raise ValueError(unknown(f"{kind} key", key, accepted))
     entries = arguments.get("masks")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) and len(entry) == 1 for entry in entries):
         raise ValueError(f"{kind} masks={entries!r} is not understood; accepted: a list of masks, each one name with its arguments.")
-    return COMBINATIONS[kind](*(from_dict(name, given or {}) for entry in entries for name, given in entry.items()))
+    others = {name: value for name, value in arguments.items() if name != "masks"}
+    return COMBINATIONS[kind](*(from_dict(name, given or {}) for entry in entries for name, given in entry.items()), **others)
 
 
 def __getattr__(name: str) -> Any:

@@ -11,10 +11,12 @@ of the masks around, so the fold of a mask by itself is one product.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, NamedTuple
 
 import torch
 
+from degrade.distributions import parse
 from degrade.kernels import plan as layout
 
 from .base import Mask
@@ -43,6 +45,7 @@ class Combined:
     least, most = 2, 64
     symbol = "×"
     ordered = False  # whether it matters which comes first
+    names: tuple[str, ...] = ()  # of arguments beside the masks
 
     def __init__(self, *masks: Any, **given: Any) -> None:
         kind = type(self).__name__
@@ -117,8 +120,44 @@ class Invert(Combined):
         return [*before, Leaf(last, then(fold, self.operation))]
 
 
-COMBINATIONS: dict[str, type[Combined]] = {kind.__name__: kind for kind in (Union, Intersection, Difference, Product, Invert)}
-SYMBOLS = {kind.operation: kind.symbol for kind in COMBINATIONS.values()} | dict.fromkeys((layout.MODULATE, layout.LINEAR), Product.symbol)
+class Feather(Combined):
+    """The same mask with other ramps: every family in it draws its feather, in its own units, from this distribution. Areas stay.
+
+    Args:
+        mask: a mask family, or masks combined.
+        feather: a number, (low, high) or a distribution, as each family takes it.
+
+    Raises:
+        TypeError, ValueError: what is not a mask, a feather out of a family's range, or a family without one, such as a tensor of weights.
+    """
+
+    least, most = 1, 1
+    names = ("feather",)
+
+    def __init__(self, mask: Mask | Combined, feather: Any) -> None:
+        self.feather = parse("feather", feather)
+        super().__init__(mask)
+
+    def _leaves(self) -> list[Leaf]:
+        return [Leaf(self._with_feather(leaf.mask), leaf.fold) for leaf in parts(self.masks[0])]
+
+    def _with_feather(self, mask: Mask) -> Mask:
+        if "feather" not in mask.values:
+            raise ValueError(f"Feather of {mask!r} is not accepted, since it has no feather; accepted: masks that have one.")
+        out = copy(mask)
+        out.values = {**mask.values, "feather": mask.parameters["feather"].check("feather", self.feather)}
+        return out
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**super().to_dict(), "feather": self.feather.to_dict()}
+
+    def __repr__(self) -> str:
+        return f"Feather({self.masks[0]!r}, feather={self.feather.to_dict()})"
+
+
+COMBINED = (Union, Intersection, Difference, Product, Invert)
+COMBINATIONS: dict[str, type[Combined]] = {kind.__name__: kind for kind in (*COMBINED, Feather)}
+SYMBOLS = {kind.operation: kind.symbol for kind in COMBINED} | dict.fromkeys((layout.MODULATE, layout.LINEAR), Product.symbol)
 
 
 def leaves(mask: Mask | Combined, use: int = layout.PRODUCT) -> tuple[Leaf, ...]:
