@@ -85,15 +85,17 @@ def cell_mask(program, region):
 
 @pytest.mark.device
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32], ids=str)
-@pytest.mark.parametrize("kind", KINDS)
-def test_kernels_equal_the_twin(kind, dtype, device):
-    x = photo(4, *SIZE, dtype).to(device)
-    given = {"segments": segments().to(device)} if kind == "segments" else {}
-    program = pipeline(kind).sample(IDS, SIZE)
-    got, want = (degrade.apply(program, x, backend=backend, **given) for backend in ("triton", "torch"))
+def test_kernels_equal_the_twin(dtype, device):
+    ids = np.arange(12)
+    x, given = photo(12, *SIZE, dtype).to(device), segments(count=12).to(device)
+    program = Pipeline(OneOf(*(Partition(child(), kind) for kind in KINDS.values())), seed=5).sample(ids, SIZE)
+    assert {"voronoi_cell", "grid_cell", "segment_cell"} == {
+        program.families[f] for f in np.unique(program.family[:, program.partition >= 0]) if f >= 0
+    }
+    got, want = (degrade.apply(program, x, segments=given, backend=backend) for backend in ("triton", "torch"))
     assert torch.equal(got, want) and not torch.equal(got, x)
     last = x.to(memory_format=torch.channels_last)
-    assert torch.equal(degrade.apply(program, last, backend="triton", **given), want)
+    assert torch.equal(degrade.apply(program, last, segments=given, backend="triton"), want)
 
 
 @pytest.mark.device
