@@ -17,7 +17,7 @@ from .ops import REGISTRY, register
 from .partition import Partition
 from .pipeline import Pipeline, apply
 from .program import Program
-from .recipe import Compose, Local, OneOf, Relative, SomeOf
+from .recipe import Compose, Local, OneOf, Phase, Relative, SomeOf
 from .stream import STREAM
 from .together import Together
 
@@ -44,6 +44,7 @@ __all__ = [
     "Op",
     "Param",
     "Partition",
+    "Phase",
     "Pipeline",
     "PointOp",
     "Program",

@@ -14,12 +14,12 @@ from .inputs import check_noise, check_seed
 from .op import Op
 from .ops import REGISTRY, find
 from .partition import Partition
-from .recipe import Combinator, Compose, Local, Node, OneOf, Relative, SomeOf
+from .recipe import Combinator, Compose, Local, Node, OneOf, Phase, Relative, SomeOf
 from .storing import write_whole
 from .stream import STREAM, check_stream
 from .together import Together
 
-COMBINATORS: dict[str, Any] = {kind.__name__: kind for kind in (Compose, OneOf, SomeOf, Local, Relative, Together, Partition)}
+COMBINATORS: dict[str, Any] = {kind.__name__: kind for kind in (Compose, OneOf, SomeOf, Local, Relative, Together, Partition, Phase)}
 
 
 def node_to_dict(node: Node) -> dict[str, Any]:
@@ -31,8 +31,8 @@ def node_to_dict(node: Node) -> dict[str, Any]:
         return {"Local": {"child": node_to_dict(node.children[0]), "mask": mask, **node.options()}}
     if isinstance(node, Partition):
         return {"Partition": {"child": node_to_dict(node.child), "cells": {type(node.cells).__name__: node.cells.to_dict()}, **node.options()}}
-    if isinstance(node, Relative):
-        return {"Relative": {"child": node_to_dict(node.children[0]), **node.options()}}
+    if isinstance(node, (Phase, Relative)):
+        return {type(node).__name__: {"child": node_to_dict(node.children[0]), **node.options()}}
     return {type(node).__name__: {"children": [node_to_dict(c) for c in node.children], **node.options()}}
 
 
@@ -58,6 +58,9 @@ def node_from_dict(data: Any) -> Node:
         name, given = _single(arguments["cells"], "cells")
         parted = _build(name, partial(cells.from_dict, name), {"arguments": given})
         return _build(kind, Partition, {**arguments, "child": node_from_dict(arguments["child"]), "cells": parted})
+    if kind == "Phase":
+        _only(kind, arguments, ("child", "p"), ("child",))
+        return _build(kind, Phase, {**arguments, "child": node_from_dict(arguments["child"])})
     if kind == "Relative":
         _only(kind, arguments, ("child", "reference_size", "p"), ("child", "reference_size"))
         return _build(kind, Relative, {k: v for k, v in arguments.items() if k != "child"}, [node_from_dict(arguments["child"])])

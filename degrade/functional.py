@@ -182,6 +182,7 @@ def _program(op: type[Op], theta: np.ndarray[Any, Any], masked: bool, fold: int,
             [{"cell": USES["alpha", "gamma"], "mask": fold, "map": USES["modulate", "gamma"]}[kind] for kind in kinds] * slots, dtype=np.int32
         ),
         velocity=np.zeros((count, slots * len(kinds), 2), dtype=np.float32),
+        phase=np.zeros((count, slots, 2), dtype=np.int16),
         frame=np.zeros(count, dtype=np.int32),
         maps=torch.cat([*maps, *((m > 0.0).to(torch.float32) for m in maps if parts)]) if maps else None,
     )

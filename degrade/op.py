@@ -187,6 +187,7 @@ class Op:
     # Whether the first parameter may differ from pixel to pixel: only `point` or `settle` reads it, by arithmetic and no branch, and no
     # table depends on it. The last of the eight parameters must be free.
     modulates: ClassVar[bool] = False
+    on_grid: ClassVar[bool] = False  # works on blocks whose grid begins in a corner of the image
     strengths: ClassVar[int] = 12  # of other ops, at how many parameters it runs where a mask is its strength (`degrade.kernels.levels`)
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -114,7 +114,7 @@ class Pipeline(nn.Module):
         return Program(
             outline.ops, outline.families, size, key, ids.noise, sheet.code, sheet.theta, sheet.severity, sheet.level,
             sheet.family, sheet.numbers, sheet.first, sheet.last, outline.parent.copy(), outline.fold.copy(), outline.partition.copy(), sheet.velocity,
-            np.zeros(len(ids.noise), dtype=np.int32), self._maps, self.noise,
+            sheet.phase, np.zeros(len(ids.noise), dtype=np.int32), self._maps, self.noise,
         )  # fmt: skip
 
     # ---- applying --------------------------------------------------------------------------------------------------------
@@ -307,9 +307,9 @@ def check_alike(program: Program, batch: torch.Tensor) -> None:
 def check_part(program: Program, batch: torch.Tensor) -> None:
     """Refuse a program that cannot be run on parts of its frames."""
     check_alike(program, batch)
-    if program.waiting().any() or (program.partition >= 0).any():
+    if program.waiting().any() or (program.partition >= 0).any() or program.phase.any():
         raise ValueError(
-            "origin= does not go with partitions, nor with masks that are given or made at the call; accepted: masks that are drawn or stored."
+            "origin= does not go with partitions and phases, nor with masks that are given or made at the call; accepted: masks that are drawn or stored."
         )
     if ops := backends.whole_frame(program):
         raise ValueError(f"origin= does not go with {', '.join(ops)}, which read the whole frame; accepted: ops that read around each pixel.")

@@ -39,8 +39,10 @@ PER_SAMPLE = (
     "last",
     "velocity",
     "frame",
+    "phase",
 )  # fields with a row for each sample
 NOISES = ("fresh", "frozen")
+PHASES = 16  # pixels by which a block grid may be shifted, down and to the right
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +75,7 @@ class Program:
     fold: Array  # (r,) int32, what becomes of each region's weight; a mask by itself multiplies
     partition: Array  # (r,) int16, of which partition each region is a cell, -1 for none
     velocity: Array  # (b, r, 2) float32, how far each mask moves down and to the right from frame to frame of a clip, in pixels
+    phase: Array  # (b, s, 2) int16, how far down and to the right the block grid of each op begins, 0 to 15 pixels
     frame: Array  # (b,) int32, which frame each sample is, or a clip begins with; 0 for images
     maps: torch.Tensor | None = None  # (k, h, w) float32 stored masks
     noise: str = "fresh"  # whether random numbers of pixels differ between the frames of a clip, or are those of frame 0: "frozen"
@@ -182,6 +185,7 @@ class Program:
             family=np.where(gone, np.int16(-1), self.family),
             numbers=np.where(gone[:, :, None], np.float32(0), self.numbers),
             velocity=np.where(gone[:, :, None], np.float32(0), self.velocity),
+            phase=np.where(empty[:, :, None], np.int16(0), self.phase),
             first=first,
             last=last,
         )
@@ -209,7 +213,8 @@ class Program:
             around = (self.family[sample] >= 0) & (self.first[sample] <= slot) & (slot <= self.last[sample])
             masks = [(self.families[self.family[sample, r]], int(self.fold[r])) for r in np.flatnonzero(around).tolist()]
             how = "by" if modulates(self.fold[around]) else "in"
-            parts.append(f"{name}({given})" + (f" {how} {expression(masks)}" if masks else ""))
+            shifted = " at ({}, {})".format(*self.phase[sample, slot]) if self.phase[sample, slot].any() else ""
+            parts.append(f"{name}({given}){shifted}" + (f" {how} {expression(masks)}" if masks else ""))
         return ", then ".join(parts) or "nothing"
 
     def __repr__(self) -> str:
@@ -255,6 +260,7 @@ class Program:
                 "theta": self.theta[i, s, : len(find(self.ops[self.code[i, s]]).parameters)].tolist(),
                 "severity": float(self.severity[i, s]),
                 "level": None if np.isnan(self.level[i, s]) else float(self.level[i, s]),
+                **({"phase": self.phase[i, s].tolist()} if self.phase[i, s].any() else {}),
             }
             for s in np.flatnonzero(self.code[i] >= 0).tolist()
         ]
@@ -302,6 +308,8 @@ class Program:
             raise ValueError(unknown("noise", self.noise, NOISES))
         if not np.isfinite(self.velocity).all() or self.velocity[self.reads_map()].any():
             raise ValueError("velocities are not finite, or those of masks that do not move.")
+        if not ((self.phase >= 0) & (self.phase < PHASES)).all():
+            raise ValueError("a phase is out of range.")
         if not ((self.frame >= 0) & (self.frame < rng.FRAMES)).all():
             raise ValueError("a frame is out of range.")
         if not np.isfinite(self.numbers).all() or not ((self.severity >= 0) & (self.severity <= 1)).all():
@@ -344,6 +352,7 @@ class Program:
             "first": np.full((b, r), -1, np.int16),
             "last": np.full((b, r), -1, np.int16),
             "velocity": np.zeros((b, r, 2), np.float32),
+            "phase": np.zeros((b, s, 2), np.int16),
         }
         for i, sample in enumerate(samples):
             for slot in sample["slots"]:
@@ -352,6 +361,7 @@ class Program:
                 out["code"][at], out["severity"][at] = ops.index(slot["op"]), slot["severity"]
                 out["theta"][at][:count] = _exactly(slot["theta"], count)
                 out["level"][at] = np.nan if slot["level"] is None else slot["level"]
+                out["phase"][at] = _exactly(slot.get("phase", [0, 0]), 2)
             for region in sample["regions"]:
                 at = i, _index(region["region"])
                 count = find_mask(region["mask"]).columns

@@ -89,6 +89,7 @@ class Sheet:
         self.outline, self.key, self.ids, self.mask_ids, self.height, self.width = outline, key, ids, mask_ids, height, width
         self.theta = np.zeros((b, s, MAX_PARAMETERS), dtype=np.float32)
         self.severity, self.level = np.zeros((b, s), dtype=np.float32), np.empty((b, s), dtype=np.float32)
+        self.phase = np.zeros((b, s, 2), dtype=np.int16)
         self.numbers, self.velocity = np.zeros((b, r, outline.columns), dtype=np.float32), np.zeros((b, r, 2), dtype=np.float32)
         self.code, self.family, self.first, self.last = (np.empty((b, k), dtype=np.int16) for k in (s, r, r, r))
         self.level.fill(np.nan)
@@ -102,6 +103,7 @@ class Sheet:
         fill(outline.root, self, np.arange(b), np.zeros(b, dtype=np.int64), 0, 0)
         drawn = self._uniforms(self._ops + self._masks)
         self._write_ops(drawn[: len(self._ops)])
+        self.phase[self.code < 0] = 0
         self._write_masks(drawn[len(self._ops) :])
 
     def decision(self, rows: Array, at: int, draws: int = 0) -> Array:

@@ -35,8 +35,11 @@ REGION = 6
 # the image that the sample is read from and written to, whose first pixel is that of the frame at FROM_TOP, FROM_LEFT. BASE is where the
 # window begins. Sizes and beginnings are in units of UNIT elements. Written are the pixels of COVERS masks from ONLY on, all if there are none;
 # or, where the sample is a LEVEL of LEVELS, those that it has a share of: HARD if they take the nearest, by the mean of a BLOCK.
-TOTAL, HEAD = 0, 4
-PARENT, TOP, LEFT, HIGH, WIDE, BASE, FROM_TOP, FROM_LEFT, ONLY, COVERS, LEVEL, LEVELS, HARD, BLOCK = range(14)
+# The images have IMAGE_HIGH rows and IMAGE_WIDE columns, and the frame of the masks, which begins at MASK_TOP, MASK_LEFT, has MASK_HIGH and
+# MASK_WIDE: where a block grid is shifted, the frame is larger than both.
+TOTAL, IMAGE_HIGH, IMAGE_WIDE, MASK_HIGH, MASK_WIDE = range(5)
+HEAD = 8
+PARENT, TOP, LEFT, HIGH, WIDE, BASE, FROM_TOP, FROM_LEFT, ONLY, COVERS, LEVEL, LEVELS, HARD, BLOCK, MASK_TOP, MASK_LEFT = range(16)
 WINDOW = 16
 UNIT = 16
 
@@ -53,6 +56,8 @@ OF_STROKE, OF_STAGE, OF_SOURCE, OF_TARGET = tl.constexpr(STROKE), tl.constexpr(S
 N_HEAD, N_WINDOW, N_UNIT = tl.constexpr(HEAD), tl.constexpr(WINDOW), tl.constexpr(UNIT)
 OF_PARENT, OF_TOP, OF_LEFT, OF_HIGH, OF_WIDE = tl.constexpr(PARENT), tl.constexpr(TOP), tl.constexpr(LEFT), tl.constexpr(HIGH), tl.constexpr(WIDE)
 OF_BASE, OF_FROM_TOP, OF_FROM_LEFT, OF_ONLY, OF_COVERS = (tl.constexpr(i) for i in (BASE, FROM_TOP, FROM_LEFT, ONLY, COVERS))
+OF_IMAGE_HIGH, OF_IMAGE_WIDE, OF_MASK_HIGH, OF_MASK_WIDE = (tl.constexpr(i) for i in (IMAGE_HIGH, IMAGE_WIDE, MASK_HIGH, MASK_WIDE))
+OF_MASK_TOP, OF_MASK_LEFT = tl.constexpr(MASK_TOP), tl.constexpr(MASK_LEFT)
 OF_LEVEL, OF_LEVELS, OF_HARD, OF_BLOCK = tl.constexpr(LEVEL), tl.constexpr(LEVELS), tl.constexpr(HARD), tl.constexpr(BLOCK)
 N_REGION, OF_NUMBERS, OF_FOLD, OF_OPERATIONS = tl.constexpr(REGION), tl.constexpr(NUMBERS), tl.constexpr(FOLD), tl.constexpr(OPERATIONS)
 OF_DOWN, OF_RIGHT = tl.constexpr(DOWN), tl.constexpr(RIGHT)

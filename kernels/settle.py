@@ -36,8 +36,14 @@ from .plan import (
     OF_FROM_LEFT,
     OF_FROM_TOP,
     OF_HARD,
+    OF_IMAGE_HIGH,
+    OF_IMAGE_WIDE,
     OF_LEVEL,
     OF_LEVELS,
+    OF_MASK_HIGH,
+    OF_MASK_LEFT,
+    OF_MASK_TOP,
+    OF_MASK_WIDE,
     OF_MASKS,
     OF_NUMBERS,
     OF_ONLY,
@@ -256,11 +262,20 @@ def settle(
     y, x, inside = within(y, x, inside, window, WINDOWED)
     plane, base, total = window[2] * window[3], window[4], window[5]
     at = (y - window[0]) * window[3] + (x - window[1])
-    parent, down, across = n, y, x
+    parent, down, across, written = n, y, x, inside
+    around, mask_y, mask_x = (maps, height, width), y, x
     if WINDOWED:
         of = windows + N_HEAD + n * N_WINDOW
         parent, only, covers = tl.load(of + OF_PARENT), tl.load(of + OF_ONLY), tl.load(of + OF_COVERS)
+        # Beyond the image its border is repeated.
+        high, wide = tl.load(windows + OF_IMAGE_HIGH), tl.load(windows + OF_IMAGE_WIDE)
         down, across = y - tl.load(of + OF_FROM_TOP), x - tl.load(of + OF_FROM_LEFT)
+        written = inside & (down >= 0) & (down < high) & (across >= 0) & (across < wide)
+        down, across = tl.minimum(tl.maximum(down, 0), high - 1), tl.minimum(tl.maximum(across, 0), wide - 1)
+        high, wide = tl.load(windows + OF_MASK_HIGH), tl.load(windows + OF_MASK_WIDE)
+        mask_y, mask_x = y - tl.load(of + OF_MASK_TOP), x - tl.load(of + OF_MASK_LEFT)
+        mask_y, mask_x = tl.minimum(tl.maximum(mask_y, 0), high - 1), tl.minimum(tl.maximum(mask_x, 0), wide - 1)
+        around = (maps, high, wide)
     came = source + strided(parent, down, across, s0, s2, s3, UNIT)
     if DOOR:
         r, g, b = widen(tl.load(came)), widen(tl.load(came + s1)), widen(tl.load(came + 2 * s1))
@@ -286,7 +301,7 @@ def settle(
                 table = floats + at_table
                 rng = draws_of(ints, ids, n, stream)
                 if MODULATES:
-                    m, strength = weight_of(regions, first, count, floats, (maps, height, width), y, x, MASKS, True, MOVES)
+                    m, strength = weight_of(regions, first, count, floats, around, mask_y, mask_x, MASKS, True, MOVES)
                 for i in tl.static_range(len(POINT)):
                     if code == i:
                         theta = scalars8(floats, at_theta)
@@ -304,7 +319,7 @@ def settle(
                     r, g, b = settle_value(r1, FIXED), settle_value(g1, FIXED), settle_value(b1, FIXED)
                 else:
                     if not MODULATES:
-                        m, _ = weight_of(regions, first, count, floats, (maps, height, width), y, x, MASKS, FOLDS, MOVES)
+                        m, _ = weight_of(regions, first, count, floats, around, mask_y, mask_x, MASKS, FOLDS, MOVES)
                     light = in_linear_light(regions, first, count) if LINEAR else False
                     r, g, b = mix(r, r1, m, light, FIXED, LINEAR), mix(g, g1, m, light, FIXED, LINEAR), mix(b, b1, m, light, FIXED, LINEAR)
     if reads:
@@ -312,7 +327,7 @@ def settle(
     if changes == 0:
         to = out + strided(parent, down, across, o0, o2, o3, UNIT)
         if WINDOWED:
-            m, strength = weight_of(regions, only, covers, floats, (maps, height, width), seen_y, seen_x, MASKS, FOLDS, MOVES)
+            m, strength = weight_of(regions, only, covers, floats, around, seen_y, seen_x, MASKS, FOLDS, MOVES)
             if LEVELLED:
                 level, levels, hard, block = tl.load(of + OF_LEVEL), tl.load(of + OF_LEVELS), tl.load(of + OF_HARD), tl.load(of + OF_BLOCK)
                 m = device_share(device_position(strength, seen, levels, hard, block, ROWS, COLUMNS), level)
@@ -321,7 +336,7 @@ def settle(
                     mix(widen(tl.load(to + o1)), g, m, False, FIXED, False),
                     mix(widen(tl.load(to + 2 * o1)), b, m, False, FIXED, False),
                 )
-            inside = inside & (m > 0.0)
-        tl.store(to, leave(r, tl.load(came), out, ROUNDS), mask=inside)
-        tl.store(to + o1, leave(g, tl.load(came + s1), out, ROUNDS), mask=inside)
-        tl.store(to + 2 * o1, leave(b, tl.load(came + 2 * s1), out, ROUNDS), mask=inside)
+            written = written & (m > 0.0)
+        tl.store(to, leave(r, tl.load(came), out, ROUNDS), mask=written)
+        tl.store(to + o1, leave(g, tl.load(came + s1), out, ROUNDS), mask=written)
+        tl.store(to + 2 * o1, leave(b, tl.load(came + 2 * s1), out, ROUNDS), mask=written)

@@ -79,11 +79,12 @@ def make_plan(program: Program, numbers: Array, origins: Origins | None = None) 
     ids = arena.add(program.ids.astype(WORD).view(np.int32))
     theta = arena.add(_with_neutral(program, vocabulary) if strength else program.theta)
     steps = Steps(program, vocabulary, theta, None if origins is None else origins.slots)
-    regions = Regions(program, numbers, steps, arena) if program.family.size else None
+    masks = (program.size, None) if origins is None else (origins.masks(program.size), origins.phases)
+    regions = Regions(program, numbers, steps, arena, *masks) if program.family.size else None
     window, held, stored = None, [], 3 * len(program) * program.size[0] * program.size[1]
     if origins is not None:
-        window = windows(origins, regions)
-        own, stored = table_of(window, origins, regions)
+        window = windows(origins, steps, regions)
+        own, stored = table_of(window, origins, regions, program.size)
         held = [arena.add(own)]
     laid = _kept(steps, arena) if regions is None and window is None else Layout(steps, regions, arena, window)
     sections = {"ids": ids, "regions": arena.size if regions is None else regions.table}

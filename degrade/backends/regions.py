@@ -18,7 +18,11 @@ from .steps import Steps
 class Regions:
     """The masks, those that multiply side by side. The first of them leads; some leaders blend one op, others a chain of ops."""
 
-    def __init__(self, program: Program, numbers: Array, steps: Steps, arena: Arena) -> None:
+    def __init__(
+        self, program: Program, numbers: Array, steps: Steps, arena: Arena, masked: tuple[int, int] | None = None, phases: Array | None = None
+    ) -> None:
+        """masked: the frame that masks are drawn for, if it is not the program's; phases: (b, 2) where it begins in that."""
+        self.masked, self.phases = masked or program.size, phases
         self.program, self.steps, self.radius = program, steps, steps.radius()
         self.leader = program.leaders()
         self._upload(numbers, arena)
@@ -58,8 +62,9 @@ class Regions:
         for family, own in groups(program.family[rows, regions]):
             row, region = rows[own], regions[own]
             mask, shift = find_mask(program.families[family]), moved[row, region]
-            rect = mask.support(numbers[row, region], *program.size)
-            support[:, region, row] = outwards(mask.moved(rect, shift, *program.size) if shift.any() else rect)
+            rect = mask.support(numbers[row, region], *self.masked)
+            rect = mask.moved(rect, shift, *self.masked) if shift.any() else rect
+            support[:, region, row] = outwards(rect if self.phases is None else rect + self.phases[row][:, [0, 0, 1, 1]])
         if combines(program.fold):
             return self._combined(support)
         for inner in (program.parent >= 0).nonzero()[0][::-1].tolist():

@@ -22,7 +22,7 @@ from degrade.program import Program, groups
 
 from .levels import at_level, levels_of
 from .twin import from_canvas, to_canvas
-from .windows import Origins
+from .windows import SPACE, Origins
 
 Run = Callable[[Program, torch.Tensor, torch.Tensor | None], torch.Tensor]
 RunSamples = Callable[[Program, Origins, torch.Tensor, torch.Tensor, torch.Tensor | None], None]
@@ -33,13 +33,13 @@ class Stage(NamedTuple):
     """A part of a program that is run by itself."""
 
     program: Program
-    kind: str  # "plain", "cells" of one partition, or "levels" of one op for each sample
+    kind: str  # "plain", "cells" of one partition, or one op for each sample: "levels" of it, or "shifted"
     partition: int = -1
 
 
 def needs_stages(program: Program) -> bool:
     """Whether a program holds more than what is run in one go."""
-    return bool((program.partition >= 0).any()) or bool(levelled_slots(program).any())
+    return bool((program.partition >= 0).any() or program.phase.any() or levelled_slots(program).any())
 
 
 def run_stages(program: Program, x: torch.Tensor, mask: torch.Tensor | None, run: Run, run_samples: RunSamples) -> torch.Tensor:
@@ -91,13 +91,15 @@ def levelled_slots(program: Program) -> Array:
 def stages_of(program: Program) -> list[Stage]:
     """The stages of a program, one after the other."""
     numbers = np.unique(program.partition[program.partition >= 0])
-    levels, slot = levelled_slots(program), np.arange(program.slots)
+    shifted = np.asarray(program.phase.any(2))
+    slot = np.arange(program.slots)
+    alone = levelled_slots(program) | shifted
     begin, end = np.full((2, len(program), len(numbers) + program.slots), program.slots, dtype=np.int64)
     for i, number in enumerate(numbers):
         own = (program.family >= 0) & (program.partition == number)
         begin[:, i] = np.where(own, program.first, program.slots).min(1, initial=program.slots)
         end[:, i] = np.where(own, program.last + 1, 0).max(1, initial=0)
-    begin[:, len(numbers) :], end[:, len(numbers) :] = np.where(levels, slot, program.slots), slot + 1
+    begin[:, len(numbers) :], end[:, len(numbers) :] = np.where(alone, slot, program.slots), slot + 1
     stages: list[Stage] = []
     at = np.zeros(len(program), dtype=np.int64)
     while (at < program.slots).any():
@@ -107,11 +109,14 @@ def stages_of(program: Program) -> list[Stage]:
         if (between.code >= 0).any():
             stages.append(Stage(between, "plain"))
         at = until
-        for i in np.unique(np.minimum(following[until < program.slots], len(numbers))).tolist():
-            own = (np.minimum(following, len(numbers)) == i) & (until < program.slots)
-            to = np.take_along_axis(end, following[:, None], 1)[:, 0]
+        to = np.take_along_axis(end, following[:, None], 1)[:, 0]
+        by_shift = shifted[np.arange(len(program)), np.minimum(until, program.slots - 1)]
+        which = np.where(following < len(numbers), following, len(numbers) + by_shift)
+        for i in np.unique(which[until < program.slots]).tolist():
+            own = (which == i) & (until < program.slots)
             part = program.between(np.where(own, until, 0), np.where(own, to, 0))
-            stages.append(Stage(part, "cells", int(numbers[i])) if i < len(numbers) else Stage(part, "levels"))
+            kind = "cells" if i < len(numbers) else "levels" if i == len(numbers) else "shifted"
+            stages.append(Stage(part, kind, int(numbers[i]) if i < len(numbers) else -1))
             at = np.where(own, to, at)
     return stages
 
@@ -120,6 +125,8 @@ def samples_of(stage: Stage) -> list[tuple[Program, Origins]]:
     """What a stage of cells or levels is run by, one after the other."""
     if stage.kind == "cells":
         return split(*cells_of(stage.program, stage.partition))
+    if stage.kind == "shifted":
+        return split(*shifted_in(stage.program))
     return [part for parity in (0, 1) for part in split(*levels_in(stage.program, parity))]
 
 
@@ -136,19 +143,32 @@ def levels_in(program: Program, parity: int) -> tuple[Program, Origins]:
     which, of = (level <= count[:, None]).nonzero()
     level = level[of]
     rows, slots, theta, count, hard, block = (values[which] for values in (rows, slots, theta, count, hard, block))
-    code = program.code[rows, slots]
-    for number, own in groups(code):
+    for number, own in groups(program.code[rows, slots]):
         theta[own, 0] = at_level(find(program.ops[number]), theta[own, 0], level[own], count[own])
-    made = replace(
+    return replace(one_slot(program, rows, slots), theta=theta[:, None]), Origins(rows, slots, np.stack([level, count, hard, block]))
+
+
+def shifted_in(program: Program) -> tuple[Program, Origins]:
+    """One op for each sample, on a frame that is larger by what a block grid may be shifted."""
+    rows, slots = (program.code >= 0).nonzero()
+    height, width = program.size
+    return replace(one_slot(program, rows, slots), size=(height + SPACE, width + SPACE)), Origins(rows, slots, phases=program.phase[rows, slots])
+
+
+def one_slot(program: Program, rows: Array, slots: Array) -> Program:
+    """Samples of one slot each, with the masks around it."""
+    at = rows, slots
+    span = np.where(program.family[rows] >= 0, 0, -1).astype(np.int16)
+    return replace(
         program.select(rows),
-        code=code[:, None],
-        theta=theta[:, None],
-        severity=program.severity[rows, slots][:, None],
-        level=program.level[rows, slots][:, None],
-        first=np.where(program.family[rows] >= 0, 0, -1).astype(np.int16),
-        last=np.where(program.family[rows] >= 0, 0, -1).astype(np.int16),
+        code=program.code[at][:, None],
+        theta=program.theta[at][:, None],
+        severity=program.severity[at][:, None],
+        level=program.level[at][:, None],
+        phase=program.phase[at][:, None],
+        first=span,
+        last=span,
     )
-    return made, Origins(rows, slots, np.stack([level, count, hard, block]))
 
 
 def cells_of(program: Program, partition: int) -> tuple[Program, Origins]:
@@ -184,6 +204,7 @@ def cells_of(program: Program, partition: int) -> tuple[Program, Origins]:
         family=family,
         numbers=program.numbers[of, regions],
         velocity=program.velocity[of, regions],
+        phase=kept(program.phase, 0),
         first=counted(program.first),
         last=counted(program.last),
         parent=parent,
@@ -206,7 +227,7 @@ def split(program: Program, origins: Origins) -> list[tuple[Program, Origins]]:
     """The samples in parts that take a limited amount of memory."""
     area = np.full(len(program), program.size[0] * program.size[1], dtype=np.int64)
     for family, rows in groups(program.family[:, 0]):
-        if family >= 0 and origins.levels is None:
+        if family >= 0 and origins.levels is None and origins.phases is None:
             y0, y1, x0, x1 = find_mask(program.families[family]).support(program.numbers[rows, 0], *program.size).T
             area[rows] = (y1 - y0) * (x1 - x0)
     part = area.cumsum() // MOST_PIXELS

@@ -16,7 +16,7 @@ from degrade.kernels.colour import mix_linear
 from degrade.kernels.levels import position, share
 from degrade.op import MAX_PARAMETERS, Context, Op
 from degrade.ops import find
-from degrade.program import Program, groups
+from degrade.program import PHASES, Program, groups
 
 from .levels import at_level, levels_of
 from .masking import Masks
@@ -99,11 +99,7 @@ def blend(own: torch.Tensor, new: torch.Tensor, weight: torch.Tensor, light: Arr
 def execute(program: Program, x: torch.Tensor, mask: torch.Tensor | None = None, origin: Array | None = None) -> torch.Tensor:
     """Apply a program to images b 3 h w of any accepted dtype. origin: (b, 2), where they lie in their frames, if they are parts of such."""
     if origin is not None:
-        down, across = (torch.from_numpy(pixels)[:, None] for pixels in frame_pixels(program.size, tuple(x.shape[2:]), origin))
-        sample, channel = torch.arange(len(x))[:, None, None, None], torch.arange(3)[:, None, None]
-        y = execute(program, x[sample, channel, down[..., None], across[:, :, None]])
-        (top, left), (high, wide) = origin.T, x.shape[2:]
-        return torch.stack([image[:, at : at + high, to : to + wide] for image, at, to in zip(y, top.tolist(), left.tolist())])
+        return cut(execute(program, embedded(x, program.size, origin)), tuple(x.shape[2:]), origin)
     group = max(1, GROUP_PIXELS // (x.shape[2] * x.shape[3])) if x.device.type == "cpu" else len(x)
     parts = [slice(i, i + group) for i in range(0, len(x), group)]
     with torch.autocast(x.device.type, enabled=False):
@@ -118,6 +114,19 @@ def execute(program: Program, x: torch.Tensor, mask: torch.Tensor | None = None,
 def frame_pixels(frame: tuple[int, int], size: tuple[int, ...], origin: Array) -> list[Array]:
     """Which row and which column of a part of it, or of the part's border, stands for each of a frame's: two of (b, length)."""
     return [np.clip(np.arange(length) - at[:, None], 0, own - 1) for length, own, at in zip(frame, size, origin.T)]
+
+
+def embedded(x: torch.Tensor, frame: tuple[int, int], origin: Array) -> torch.Tensor:
+    """Images b 3 h w in frames, at (b, 2); around them their border is repeated."""
+    down, across = (torch.from_numpy(pixels)[:, None] for pixels in frame_pixels(frame, tuple(x.shape[2:]), origin))
+    sample, channel = torch.arange(len(x))[:, None, None, None], torch.arange(3)[:, None, None]
+    return x[sample, channel, down[..., None], across[:, :, None]]
+
+
+def cut(y: torch.Tensor, size: tuple[int, ...], origin: Array) -> torch.Tensor:
+    """The images of this size in frames b 3 h w, at (b, 2)."""
+    top, left = origin.T.tolist()
+    return torch.stack([image[:, at : at + size[0], to : to + size[1]] for image, at, to in zip(y, top, left)])
 
 
 class _Run:
@@ -160,7 +169,9 @@ class _Run:
             assert weight is not None
             new = self.levelled(op, slot, rows, own, weight, strength, self.masks.in_linear_light(regions))
         else:
-            new = self.changed(op, slot, rows, own, self.program.theta[rows, slot], strength)
+            theta = self.program.theta[rows, slot]
+            phase = self.program.phase[rows, slot]
+            new = self.shifted(op, slot, rows, own, theta, phase) if phase.any() else self.changed(op, slot, rows, own, theta, strength)
             new = self.round(new) if weight is None else blend(own, new.clamp(0.0, 1.0), weight, self.masks.in_linear_light(regions), self.round)
         if every:
             self.canvas = new
@@ -186,6 +197,21 @@ class _Run:
             out[here] = blend(out[here], new, share(at[here], level), np.zeros(len(some), dtype=bool), self.round)
         return out
 
+    def shifted(self, op: type[Op], slot: int, rows: Array, own: torch.Tensor, theta: Array, phase: Array) -> torch.Tensor:
+        """f(x) with a block grid that begins elsewhere for some samples: on a larger frame, in which the image lies accordingly."""
+        out = torch.empty_like(own)
+        by_phase = np.asarray(phase.any(1))
+        for some in (np.flatnonzero(~by_phase), np.flatnonzero(by_phase)):
+            if len(some):
+                at = self.index(some)
+                if by_phase[some[0]]:
+                    frame = (own.shape[2] + PHASES, own.shape[3] + PHASES)
+                    around = embedded(own[at], frame, phase[some])
+                    out[at] = cut(self.changed(op, slot, rows[some], around, theta[some], None), tuple(own.shape[2:]), phase[some])
+                else:
+                    out[at] = self.changed(op, slot, rows[some], own[at], theta[some], None)
+        return out
+
     def changed(self, op: type[Op], slot: int, rows: Array, own: torch.Tensor, theta: Array, strength: torch.Tensor | None) -> torch.Tensor:
         """f(x), before clamp and rounding, at parameters (n, 8); `strength` (n, h, w) takes the first from its neutral value to its own."""
         values = tuple(torch.from_numpy(theta.T.copy()).to(own.device)[:, :, None, None, None])
@@ -194,7 +220,7 @@ class _Run:
             values = (torch.where(m == 1.0, values[0], neutral + m * (values[0] - neutral)), *values[1:])
         if own.device.type == "cpu" and not own.requires_grad and cpu_path(op.name):
             return op.cpu(own, values)  # type: ignore[attr-defined, no-any-return]
-        key, ids, size = self.program.key, self.program.ids[rows], self.program.size
+        key, ids, size = self.program.key, self.program.ids[rows], (own.shape[2], own.shape[3])
         table = torch.from_numpy(op.tables(theta, op.frame(key, ids, slot, *size))).to(own.device)
         draws = Rng(key, ids, slot, *size, own.device, self.program.drawn_frame[rows])
         return op.twin(own, values, Context(draws, table, self.round))

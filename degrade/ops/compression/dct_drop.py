@@ -27,6 +27,7 @@ class DctDrop(TwoStrokeOp):
     kept = Param(1, 64, neutral=64, harsh=1, unit="coefficients", integer=True)
     tolerance = 0.0
     block = 8
+    on_grid = True
 
     @classmethod
     def tables(cls, theta: Array, frame: Frame) -> Array:

@@ -46,6 +46,7 @@ class Jpeg(TwoStrokeOp):
     quality = Param(1, 100, neutral=100, harsh=1, unit="libjpeg quality", integer=True)
     subsampling = Param(choices=SUBSAMPLINGS, default="4:2:0")
     tolerance = 0.0
+    on_grid = True
     block = 16  # a unit of 4:2:0 is coded as a whole
 
     @classmethod

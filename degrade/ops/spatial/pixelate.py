@@ -25,6 +25,8 @@ BOX, CORNER = 1.0, 1.0  # positions among the choices of `down` and `coordinates
 class Pixelate(TwoStrokeOp):
     """Show the image with `scale` of its pixels along each axis."""
 
+    on_grid = True
+
     scale = Param(0.01, 1.0, neutral=1.0, harsh=0.05, unit="of the size")
     down = Param(choices=("nearest", "box"), default="nearest")
     coordinates = Param(choices=("centre", "corner"), default="centre")
