@@ -15,9 +15,10 @@ from .loading import load
 from .op import CodecOp, Context, Frame, Op, Param, PointOp, Stroke, TwoStrokeOp
 from .ops import REGISTRY, register
 from .partition import Partition
+from .phase import Phase
 from .pipeline import Pipeline, apply
 from .program import Program
-from .recipe import Compose, Local, OneOf, Phase, Relative, SomeOf
+from .recipe import Compose, Local, OneOf, Relative, SomeOf
 from .stream import STREAM
 from .together import Together
 

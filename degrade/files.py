@@ -14,7 +14,8 @@ from .inputs import check_noise, check_seed
 from .op import Op
 from .ops import REGISTRY, find
 from .partition import Partition
-from .recipe import Combinator, Compose, Local, Node, OneOf, Phase, Relative, SomeOf
+from .phase import Phase
+from .recipe import Combinator, Compose, Local, Node, OneOf, Relative, SomeOf
 from .storing import write_whole
 from .stream import STREAM, check_stream
 from .together import Together

@@ -15,14 +15,13 @@ import numpy as np
 import torch
 
 from .distributions import Array
-from .errors import unknown
 from .kernels import rng
 from .masks.base import MAX_NUMBERS
-from .masks.combine import expression, mask_numbers, modulates
-from .op import MAX_PARAMETERS, Op
+from .masks.combine import expression, modulates
+from .op import Op
 from .ops import find
-from .storing import pack, unpack, write_whole
-from .stream import STREAM, check_stream
+from .storing import write_whole
+from .stream import STREAM
 
 CALL_MASK = -1  # in place of a map's row: what the call gives or makes for the sample
 
@@ -234,49 +233,9 @@ class Program:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, exact: floats are written so that they read back to the same bits."""
-        return {
-            "degrade": "program",
-            "stream": STREAM,
-            "size": list(self.size),
-            "key": self.key,
-            "parent": self.parent.tolist(),
-            "fold": self.fold.tolist(),
-            "partition": self.partition.tolist(),
-            "slots": self.slots,
-            "ops": list(self.ops),
-            "families": list(self.families),
-            "noise": self.noise,
-            "samples": [self._sample(i) for i in range(len(self))],
-            "maps": None if self.maps is None else pack(self.maps),
-        }
+        from .program_data import to_data
 
-    def _sample(self, i: int) -> dict[str, Any]:
-        from .masks import find as find_mask
-
-        slots = [
-            {
-                "slot": s,
-                "op": self.ops[self.code[i, s]],
-                "theta": self.theta[i, s, : len(find(self.ops[self.code[i, s]]).parameters)].tolist(),
-                "severity": float(self.severity[i, s]),
-                "level": None if np.isnan(self.level[i, s]) else float(self.level[i, s]),
-                **({"phase": self.phase[i, s].tolist()} if self.phase[i, s].any() else {}),
-            }
-            for s in np.flatnonzero(self.code[i] >= 0).tolist()
-        ]
-        regions = [
-            {
-                "region": r,
-                "mask": self.families[self.family[i, r]],
-                "first": int(self.first[i, r]),
-                "last": int(self.last[i, r]),
-                "numbers": self.numbers[i, r, : find_mask(self.families[self.family[i, r]]).columns].tolist(),
-                **({"velocity": self.velocity[i, r].tolist()} if self.velocity[i, r].any() else {}),
-            }
-            for r in np.flatnonzero(self.family[i] >= 0).tolist()
-        ]
-        frame = {"frame": int(self.frame[i])} if self.frame[i] else {}
-        return {"id": int(self.ids[i]), **frame, "slots": slots, "regions": regions}
+        return to_data(self)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Program:
@@ -285,15 +244,9 @@ class Program:
         Raises:
             ValueError: if it is not a program, is of another STREAM, or names an unknown op or mask.
         """
-        if not isinstance(data, dict) or data.get("degrade") != "program":
-            raise ValueError("this file is not a degrade program; accepted: what Program.save wrote.")
-        check_stream(data.get("stream"), "program")
-        try:
-            program = cls._read(data)
-            program.check()
-        except (KeyError, IndexError, TypeError, ValueError, OverflowError, MemoryError, AttributeError) as error:
-            raise ValueError(f"this program is damaged: {error or type(error).__name__}; accepted: what Program.save wrote.") from error
-        return program
+        from .program_data import from_data
+
+        return from_data(data)
 
     def check(self) -> None:
         """Refuse what no pipeline draws.
@@ -301,87 +254,9 @@ class Program:
         Raises:
             ValueError: naming what is wrong.
         """
-        for i, name in enumerate(self.ops):
-            find(name).check(self.theta[self.code == i])
-        used = self.family >= 0
-        if self.noise not in NOISES:
-            raise ValueError(unknown("noise", self.noise, NOISES))
-        if not np.isfinite(self.velocity).all() or self.velocity[self.reads_map()].any():
-            raise ValueError("velocities are not finite, or those of masks that do not move.")
-        if not ((self.phase >= 0) & (self.phase < PHASES)).all():
-            raise ValueError("a phase is out of range.")
-        if not ((self.frame >= 0) & (self.frame < rng.FRAMES)).all():
-            raise ValueError("a frame is out of range.")
-        if not np.isfinite(self.numbers).all() or not ((self.severity >= 0) & (self.severity <= 1)).all():
-            raise ValueError("numbers or severities are not finite or out of range.")
-        if not ((0 <= self.first) & (self.first <= self.last) & (self.last < self.slots))[used].all():
-            raise ValueError("a region spans slots that are not there.")
-        if not (self.parent < np.arange(len(self.parent))).all() or not 0 <= self.key < 1 << 64:
-            raise ValueError("parent or key is out of range.")
-        if not len(self.fold) == len(self.parent) == len(self.partition):
-            raise ValueError("fold, parent and partition are not of one length.")
-        for _, same in groups(np.array(mask_numbers(self.fold.tolist()), dtype=np.int64)):
-            if (used[:, same] != used[:, same[:1]]).any():
-                raise ValueError("a mask lacks some of its parts.")
-        rows = self.numbers[..., 0][self.reads_map()]
-        stored = 0 if self.maps is None else len(self.maps)
-        if not ((rows == CALL_MASK) | ((rows >= 0) & (rows < stored) & (rows == np.floor(rows)))).all():
-            raise ValueError("a mask's map is not among those stored.")
-        if self.maps is not None and tuple(self.maps.shape[1:]) != self.size:
-            raise ValueError("the stored maps are not of the program's size.")
+        from .program_data import check
 
-    @classmethod
-    def _read(cls, data: dict[str, Any]) -> Program:
-        from .masks import find as find_mask
-
-        ops, families, samples = tuple(data["ops"]), tuple(data["families"]), data["samples"]
-        for name in ops:
-            find(name)
-        for name in families:
-            find_mask(name)
-        b, s, r = len(samples), data["slots"], len(data["parent"])
-        if not isinstance(s, int) or not 0 <= s < 1 << 12:
-            raise ValueError(f"slots={s!r}")
-        out: dict[str, Any] = {
-            "code": np.full((b, s), -1, np.int16),
-            "theta": np.zeros((b, s, MAX_PARAMETERS), np.float32),
-            "severity": np.zeros((b, s), np.float32),
-            "level": np.full((b, s), np.nan, np.float32),
-            "family": np.full((b, r), -1, np.int16),
-            "numbers": np.zeros((b, r, columns_of(families)), np.float32),
-            "first": np.full((b, r), -1, np.int16),
-            "last": np.full((b, r), -1, np.int16),
-            "velocity": np.zeros((b, r, 2), np.float32),
-            "phase": np.zeros((b, s, 2), np.int16),
-        }
-        for i, sample in enumerate(samples):
-            for slot in sample["slots"]:
-                at = i, _index(slot["slot"])
-                count = len(find(slot["op"]).parameters)
-                out["code"][at], out["severity"][at] = ops.index(slot["op"]), slot["severity"]
-                out["theta"][at][:count] = _exactly(slot["theta"], count)
-                out["level"][at] = np.nan if slot["level"] is None else slot["level"]
-                out["phase"][at] = _exactly(slot.get("phase", [0, 0]), 2)
-            for region in sample["regions"]:
-                at = i, _index(region["region"])
-                count = find_mask(region["mask"]).columns
-                out["family"][at], out["numbers"][at][:count] = families.index(region["mask"]), _exactly(region["numbers"], count)
-                out["first"][at], out["last"][at] = region["first"], region["last"]
-                out["velocity"][at] = _exactly(region.get("velocity", [0.0, 0.0]), 2)
-        return cls(
-            ops=ops,
-            families=families,
-            size=(_index(data["size"][0]), _index(data["size"][1])),
-            key=_index(data["key"]),
-            ids=np.asarray([_whole(sample["id"]) for sample in samples], dtype=np.int64),
-            parent=np.asarray(data["parent"], dtype=np.int16),
-            fold=np.asarray(data["fold"], dtype=np.int32),
-            partition=np.asarray(data["partition"], dtype=np.int16),
-            frame=np.asarray([_index(sample.get("frame", 0)) for sample in samples], dtype=np.int32),
-            noise=data.get("noise", "fresh"),
-            maps=None if data["maps"] is None else unpack(data["maps"]),
-            **out,
-        )
+        check(self)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write JSON; the file appears whole or not at all."""
@@ -446,24 +321,6 @@ def groups(codes: Array) -> Iterator[tuple[int, Array]]:
     edges = ((ordered[1:] != ordered[:-1]).nonzero()[0] + 1).tolist()
     for begin, end in pairwise([0, *edges, len(codes)] if len(codes) else []):
         yield int(ordered[begin]), order[begin:end]
-
-
-def _whole(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"{value!r} is not a whole number")
-    return value
-
-
-def _index(value: Any) -> int:
-    if _whole(value) < 0:
-        raise ValueError(f"{value!r} is negative")
-    return int(value)
-
-
-def _exactly(values: Any, count: int) -> Any:
-    if not isinstance(values, list) or len(values) != count:
-        raise ValueError(f"{values!r} is not a list of {count} numbers")
-    return values
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -20,7 +20,7 @@ from .masks._placed import pair
 from .masks.base import Mask
 from .masks.combine import Combined, Leaf, leaves
 from .op import Op, Param, probability
-from .program import PHASES, groups
+from .program import groups
 
 if TYPE_CHECKING:
     from .sheet import Sheet
@@ -53,6 +53,7 @@ class Combinator:
     leaves: tuple[Leaf, ...] = ()
     parallel = False  # whether each child reads the image as it was before them all
     alone = False  # whether no Local or Partition may lie around it
+    one_slot = False  # except a Local of that slot alone
     decides = True  # whether they say which children are taken and where
 
     @cached_property
@@ -297,43 +298,6 @@ class Local(Combinator):
         return f"Local({', '.join([repr(self.children[0]), f'mask={self.mask!r}', *(f'{k}={v!r}' for k, v in self.options().items())])})"
 
 
-class Phase(Combinator):
-    """A block grid that begins anywhere, as that of a picture cut out of another: 0 to 15 pixels down and to the right, drawn for each sample.
-
-    The child works on the image extended by 16 pixels, its border repeated, and the extension is cut off again. So the blocks at the edges
-    are parts of blocks.
-
-    Args:
-        child: an op with a block grid (`op.on_grid`), such as Jpeg(), or OneOf several.
-        p: probability that the child is applied.
-
-    A Phase stands by itself or alone in a Local: not in a chain under a mask, nor in a Partition.
-
-    Raises:
-        ValueError: a child without a block grid, naming it.
-    """
-
-    own = 2
-    alone = True
-
-    def __init__(self, child: Node, p: float = 1.0) -> None:
-        super().__init__((child,), p)
-        for node in walk(child):
-            if not (isinstance(node, (OneOf, Relative)) or (isinstance(node, Op) and node.on_grid)):
-                raise ValueError(
-                    f"Phase of {type(node).__name__} is not accepted; accepted: an op with a block grid, such as Jpeg(), or OneOf several."
-                )
-
-    @cached_property
-    def slots(self) -> int:
-        return slots_of(self.children[0])
-
-    def draw(self, sheet: Sheet, rows: Array, slots: Array, at: int, region: int) -> None:
-        sheet.phase[rows, slots] = np.floor(sheet.decision(rows, at + 1, self.own) * PHASES)
-        ((child, uniform, inside),) = self.placed
-        fill(child, sheet, rows, slots, at + uniform, region + inside)
-
-
 class Relative(Combinator):
     """Lengths in pixels that grow with the image: each is multiplied by the image's short side / reference_size.
 
@@ -386,7 +350,7 @@ def refuse_alone(child: Node, kind: str) -> None:
         if isinstance(node, Local) and node.alone:
             ops = ", ".join(type(n).__name__ for n in walk(node) if isinstance(n, Op) and not n.modulates)
             raise ValueError(f"blend='modulate' of {ops} inside {kind} is not accepted; accepted: blend='alpha' there.")
-        if isinstance(node, Phase) and kind == "Local" and slots_of(child) == 1:
+        if isinstance(node, Combinator) and node.one_slot and kind == "Local" and slots_of(child) == 1:
             continue
         if isinstance(node, Combinator) and node.alone:
             raise ValueError(f"{type(node).__name__} inside {kind} is not accepted; accepted: {kind} inside {type(node).__name__}.")

@@ -121,7 +121,10 @@ def test_refused():
             lambda: Pipeline(Contrast(0.4), seed=1)(x, ids=IDS, origin=(0, 0), frame=FRAME),
             "origin= does not go with contrast, which read the whole frame",
         ),
-        (lambda: Pipeline(Partition(MeanShift(0.1), cells.Grid()), seed=1)(x, ids=IDS, origin=(0, 0), frame=FRAME), "does not go with partitions and phases"),
+        (
+            lambda: Pipeline(Partition(MeanShift(0.1), cells.Grid()), seed=1)(x, ids=IDS, origin=(0, 0), frame=FRAME),
+            "does not go with partitions and phases",
+        ),
         (lambda: Pipeline(Local(MeanShift(0.1), masks.Edges()), seed=1)(x, ids=IDS, origin=(0, 0), frame=FRAME), "masks that are given or made"),
         (
             lambda: Pipeline(Local(GaussianBlur(2.0), masks.Ellipse(), blend="modulate"), seed=1)(x, ids=IDS, origin=(0, 0), frame=FRAME),
