@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -536,6 +537,24 @@ def test_from_tensor_refuses(given, error, words):
 def test_from_tensor_refuses_another_frame():
     with pytest.raises(ValueError, match="3x4 pixels and the images have 5x6"):
         masks.FromTensor(torch.zeros(3, 4)).draw(np.full((1, 1), 0.5), 5, 6)
+
+
+# ---- ramps --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name, feather", [("rectangle", 0.12), ("gradient", 0.12), ("brush", 0.03), ("polygon", 0.02)])
+def test_ramps_are_signed_distances(name, feather):
+    """By OpenCV's distance transform of what has a weight of at least a half; off at corners and where the frame cuts a shape alone."""
+    size = (300, 360)
+    mask = family(name, size, area=0.25, feather=feather)
+    for m in render(mask, mask.draw(uniforms(mask, 8), *size), *size).numpy().astype(np.float64):
+        t = 0.5 - np.sin(np.arcsin(1 - 2 * m) / 3)  # the inverse of smoothstep
+        inside = (m >= 0.5).astype(np.uint8)
+        distance = [cv2.distanceTransform(side, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) - 0.5 for side in (inside, 1 - inside)]
+        away = np.where(inside, distance[0], -distance[1])  # from the border between two pixels
+        ramp = (m > 0.02) & (m < 0.98)
+        off = np.abs((t - 0.5) * feather * np.sqrt(size[0] * size[1]) - away)[ramp]
+        assert np.quantile(off, 0.85) < 0.8, (name, np.quantile(off, (0.5, 0.85, 1.0)))
 
 
 # ---- arguments ----------------------------------------------------------------------------------------------------------
