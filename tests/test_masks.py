@@ -542,7 +542,7 @@ def test_from_tensor_refuses_another_frame():
 # ---- ramps --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name, feather", [("rectangle", 0.12), ("gradient", 0.12), ("brush", 0.03), ("polygon", 0.02)])
+@pytest.mark.parametrize("name, feather", [("rectangle", 0.12), ("gradient", 0.12), ("brush", 0.03), ("polygon", 0.01)])
 def test_ramps_are_signed_distances(name, feather):
     """By OpenCV's distance transform of what has a weight of at least a half; off at corners and where the frame cuts a shape alone."""
     size = (300, 360)
