@@ -1,5 +1,6 @@
 """The README says what is true: its tables are those that the commands print, and its code runs."""
 
+import doctest
 import json
 import re
 from pathlib import Path
@@ -67,3 +68,10 @@ def test_the_two_commands_are_those_that_ci_runs(command):
     install, run = command.split(" && ")
     script = (ROOT / ".ci/run").read_text()
     assert install.removeprefix("pip install ") in script and run in script
+
+
+@pytest.mark.parametrize("page, least", [("localization.md", 15), ("views.md", 30)])
+def test_pages_print_what_they_say(page, least):
+    pytest.importorskip("skimage")
+    failed, run = doctest.testfile(str(ROOT / "docs" / page), module_relative=False)
+    assert failed == 0 and run > least

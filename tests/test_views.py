@@ -1,8 +1,5 @@
 """Views of one image: what of a draw they share, by ids for programs, masks and noise."""
 
-import doctest
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -138,10 +135,3 @@ def test_bad_ids(name):
             pipe(grey(2), ids=[1, 2], **{name: wrong})
         with pytest.raises(error, match=message):
             pipe.sample([1, 2], SIZE, **{name: wrong})
-
-
-def test_the_page_prints_what_it_says():
-    """Its numbers are those that its code gives."""
-    pytest.importorskip("skimage")
-    failed, run = doctest.testfile(str(Path(__file__).parent.parent / "docs/views.md"), module_relative=False)
-    assert failed == 0 and run > 30
