@@ -34,6 +34,8 @@ def family(name, size=(96, 160), **given):
     wide |= {"segments": (1, 16), "turn": 180.0, "cells": (2, 32), "scale": (0.15, 1.0)}
     if name == "clouds":
         wide["roughness"] = (0.0, 0.7)
+    if name == "ellipses":
+        wide |= {"count": (1, 8), "aspect": LogUniform(0.2, 5.0)}
     if "centre" in given:
         del wide["spread"]  # of centres, which it settles
     return cls(**{**{k: v for k, v in wide.items() if k in cls.parameters}, **given})
@@ -342,6 +344,8 @@ def test_device_equals_twin_on_given_shapes(given, device):
         (lambda: masks.Boxes(boxes=[[0.5, 0, 0.5, 1]]), ValueError, ("boxes holds (0.5, 0, 0.5, 1), which is empty", "y0 < y1")),
         (lambda: masks.Boxes(boxes=[[0, 0, 1, 1]], count=2), ValueError, ("count=2", "boxes=")),
         (lambda: masks.Boxes(count=9), ValueError, ("count=9", "1 to 6 boxes")),
+        (lambda: masks.Ellipses(count=9), ValueError, ("count=9", "1 to 8 ellipses")),
+        (lambda: masks.Ellipses(aspect=8), ValueError, ("aspect=8", "0.2 to 5")),
         (lambda: masks.Voronoi(cells=1), ValueError, ("cells=1", "2 to 32 cells")),
     ],
 )
@@ -401,6 +405,72 @@ def test_polygons_have_as_many_corners_as_drawn():
     assert np.array_equal(np.unique(mask.draw(uniforms(mask, 64), 96, 160)[:, 2]), [3, 4, 5])
 
 
+def test_ellipses_are_their_formula():
+    """A pixel's weight is the greatest of those of ellipses by themselves, turned and stretched as drawn."""
+    h, w = 96, 160
+    mask = masks.Ellipses(area=0.3, feather=0.1, count=(2, 8), aspect=3.0, angle=30.0)
+    numbers = mask.draw(uniforms(mask, 16), h, w)
+    y, x = np.arange(h)[:, None] + 0.5, np.arange(w) + 0.5
+    for weight, (count, f, *rest) in zip(render(mask, numbers, h, w).numpy(), numbers.astype(np.float64)):
+        best, sizes = np.zeros((h, w)), []
+        for cy, cx, py, px, *_ in np.reshape(rest[6 : 6 + 6 * int(count)], (-1, 6)):
+            long = 1.0 / np.hypot(py, px)
+            sizes.append(long)
+            up, right = cy - y, x - cx
+            c, s = np.cos(np.pi / 6), np.sin(np.pi / 6)
+            rho = np.hypot(right * c + up * s, 3.0 * (up * c - right * s)) / long
+            best = np.maximum(best, ramp((1.0 - rho) / f))
+        assert np.abs(weight - best).max() < 1e-4
+        assert max(sizes) <= 2.001 * min(sizes)
+        assert f == 1.0 or abs(f * max(sizes) - 0.1 * (h * w * 3.0) ** 0.5) < 1e-3  # the largest's mean semi-axis is its longer one by √3
+
+
+def test_one_of_ellipses_is_an_ellipse():
+    one, plain = (cls(area=0.1, feather=0.05, aspect=2.0, angle=40.0, centre=(0.4, 0.6)) for cls in (masks.Ellipses, masks.Ellipse))
+    u = uniforms(one, 4)
+    u[:, list(one.values).index("count")] = 0.0
+    got, wanted = (render(m, m.draw(v, 96, 160), 96, 160) for m, v in ((one, u), (plain, uniforms(plain, 4))))
+    assert float((got - wanted).abs().max()) < 0.03  # areas as the lattice sees them
+
+
+@pytest.mark.parametrize("count", (1, 3, 8, (1, 8), Choice([2, 7])), ids=str)
+def test_small_ellipses_are_as_many_as_drawn(count):
+    """Parts that do not touch, as scipy counts them: fewer than drawn where two overlap, and never more."""
+    ndimage = pytest.importorskip("scipy.ndimage")
+    mask = masks.Ellipses(area=0.004, feather=0.0, count=count)
+    u = uniforms(mask, 96)
+    numbers = mask.draw(u, 256, 256)
+    wanted = np.floor(mask.values["count"].draw(u[:, list(mask.values).index("count")]))
+    if isinstance(count, tuple):
+        wanted = 1 + np.floor(8 * u[:, list(mask.values).index("count")])
+        assert np.bincount(wanted.astype(int), minlength=9)[1:].min() >= 3
+    assert np.array_equal(numbers[:, 0], wanted)
+    parts = np.array([ndimage.label(weight > 0.5)[1] for weight in render(mask, numbers, 256, 256).numpy()])
+    assert (parts <= wanted).all() and (parts == wanted).mean() > 0.8 and (parts >= wanted - 2).all()
+
+
+@pytest.mark.parametrize("angle", (0.0, 90.0, (0.0, 180.0)), ids=str)
+@pytest.mark.parametrize("size", ((96, 160), (33, 48), (32, 512), pytest.param((224, 224), marks=pytest.mark.heavy)), ids=str)
+def test_area_of_many_thin_ellipses(size, angle):
+    """All alike and side by side, as the lattice sees them worst."""
+    for area in (0.02, 0.1, 0.3, 0.6, 0.9):
+        mask = masks.Ellipses(area=area, feather=0.0, count=8, aspect=5.0, angle=angle)
+        got = render(mask, mask.draw(uniforms(mask, 24), *size), *size).mean((1, 2)).numpy()
+        assert np.abs(got - area).max() <= 0.01, (area, got)
+
+
+def test_thin_ellipses_are_rounder_where_pixels_are_few():
+    mask = masks.Ellipses(area=0.02, feather=0.0, count=8, aspect=5.0, angle=0.0)
+    ratios = []
+    for size in ((32, 32), (224, 224)):
+        numbers = mask.draw(uniforms(mask, 32), *size)
+        axes = numbers[:, 8:].reshape(32, 8, 6).astype(np.float64)
+        ratios.append(np.hypot(axes[..., 4], axes[..., 5]) / np.hypot(axes[..., 2], axes[..., 3]))
+    assert np.allclose(ratios[0], 1.0, atol=1e-5) and 1.0 <= ratios[1].min() < 2.0 < ratios[1].max() < 5.0001
+    large = masks.Ellipses(area=0.4, count=8, aspect=5.0).draw(uniforms(mask, 32), 224, 224)[:, 8:].reshape(32, 8, 6)
+    assert np.allclose(np.hypot(large[..., 4], large[..., 5]) / np.hypot(large[..., 2], large[..., 3]), 5.0, rtol=1e-4)
+
+
 def test_brush_is_the_distance_from_its_walk():
     h, w = 96, 160
     mask = masks.Brush(area=0.15, feather=0.03)
@@ -427,7 +497,7 @@ def test_voronoi_borders_are_those_of_the_nearest_point():
 
 def test_counts_beyond_what_there_is_are_cut():
     """A damaged program must not read beyond its numbers."""
-    for name, column in (("polygon", 2), ("polygon", 3), ("boxes", 0), ("brush", 0), ("voronoi", 0)):
+    for name, column in (("polygon", 2), ("polygon", 3), ("boxes", 0), ("ellipses", 0), ("brush", 0), ("voronoi", 0)):
         mask = family(name)
         numbers = mask.draw(uniforms(mask, 2), 33, 48)
         numbers[:, column] = 1e9

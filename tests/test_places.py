@@ -14,9 +14,9 @@ from degrade import Choice, Compose, Local, LogUniform, MeanShift, Normal, Pipel
 from degrade.backends.engine import launch_on
 from degrade.distributions import HalfNormal
 
-PLACED = ("rectangle", "ellipse", "blob", "polygon", "boxes", "brush", "radial")
+PLACED = ("rectangle", "ellipse", "blob", "polygon", "boxes", "ellipses", "brush", "radial")
 FITTING = ("rectangle", "ellipse", "blob", "polygon")  # these stay inside the frame where they can
-SMALL = {"boxes": {"count": 1}, "brush": {"segments": 3, "length": 0.03}, "radial": {"inward": 1.0}}
+SMALL = {"boxes": {"count": 1}, "ellipses": {"count": 1}, "brush": {"segments": 3, "length": 0.03}, "radial": {"inward": 1.0}}
 CENTRES = [
     (0.0, 0.0),
     (0.5, 0.5),
@@ -103,6 +103,23 @@ def test_each_box_has_a_centre_of_its_own():
     numbers = mask.draw(uniforms(mask, 32), 100, 200)
     cy, cx = numbers[:, 8:38:5], numbers[:, 9:38:5]
     assert cy.min() >= 10 and cy.max() <= 40.5 and np.ptp(cy, axis=1).min() > 3 and (cx == 100.5).all()
+
+
+def test_each_ellipse_has_a_centre_of_its_own():
+    mask = masks.Ellipses(area=0.1, feather=0.02, count=8, centre=((0.1, 0.4), 0.5))
+    numbers = mask.draw(uniforms(mask, 32), 100, 200)
+    cy, cx = numbers[:, 8::6], numbers[:, 9::6]
+    assert cy.min() >= 10 and cy.max() <= 40.5 and np.ptp(cy, axis=1).min() > 3 and (cx == 100.5).all()
+
+
+@pytest.mark.parametrize("centre", (None, (0.0, 1.0)), ids=str)
+def test_ellipses_apart_lie_within_the_frame(centre):
+    """Even in a corner: at most the foot of a ramp is cut off, where none overlap and so none grow."""
+    mask = masks.Ellipses(area=0.05, feather=0.05, count=1 if centre else (1, 3), centre=centre)
+    weight = render(mask, mask.draw(uniforms(mask, 64), 96, 160), 96, 160)
+    border = torch.maximum(weight[:, [0, -1]].amax((1, 2)), weight[:, :, [0, -1]].amax((1, 2)))
+    assert float(border.median()) < 0.05 and float((border < 0.3).float().mean()) > 0.9
+    assert not centre or bool((weight[:, 0].amax(1) + weight[:, 1].amax(1) > 0.0).all())
 
 
 def test_rings_lie_about_their_centre():
