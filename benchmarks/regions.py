@@ -17,7 +17,7 @@ from degrade.explain import explain
 SUITES = "area", "partitions"
 DRAWN = 4  # programs drawn beforehand, applied in turns
 COLUMNS = (
-    "op", "region", "area", "backend", "batch", "size", "ms", "of it drawing", "× copy floor", "× whole frame", "run × whole", "bytes × whole",
+    "op", "region", "area", "backend", "batch", "size", "ms", "of it drawing", "and planning", "× copy floor", "× whole frame", "run × whole", "bytes × whole",
     "run × one cell", "bytes × one", "labels unread", "check",
 )  # fmt: skip
 
@@ -71,6 +71,14 @@ def cells(row: dict[str, Any], said: str, significant: Callable[[float], str]) -
     if not row["ok"]:
         return [*head, *["—"] * (len(COLUMNS) - len(head) - 1), said]
     whole, one = row["beside"]["whole"], row["beside"].get("one")
-    figures = [row["ms"]["median"], row["sample_ms"]["median"], row["times_copy"], whole["ratio"], whole["run_ratio"], whole["bytes_ratio"]]
+    figures = [
+        row["ms"]["median"],
+        row["sample_ms"]["median"],
+        row["host_ms"]["median"],
+        row["times_copy"],
+        whole["ratio"],
+        whole["run_ratio"],
+        whole["bytes_ratio"],
+    ]
     of_one = [significant(one[key]) for key in ("run_ratio", "bytes_ratio")] if one else ["", ""]
     return [*head, *map(significant, figures), *of_one, f"{row['labels_ratio']:.2f}", said]

@@ -24,6 +24,7 @@ from benchmarks.report import console_table
 from benchmarks.suites import SIZE, SUITES, Setting, settings
 from degrade import Pipeline, Program
 from degrade.backends.plan import make_plan
+from degrade.backends.stages import Stage, needs_stages, samples_of, stages_of
 from degrade.cli.demo import photograph
 from degrade.storing import write_whole
 
@@ -85,7 +86,9 @@ def host_parts(setting: Setting, pipe: Pipeline) -> dict[str, timing.Call]:
 
     def host(number: int) -> None:
         program = sample(number)
-        make_plan(program, program.numbers)
+        for stage in stages_of(program) if needs_stages(program) else [Stage(program, "plain")]:
+            for part, origins in [(stage.program, None)] if stage.kind == "plain" else samples_of(stage):
+                make_plan(part, part.numbers, origins)
 
     return {"sample": sample, "host": host}
 

@@ -16,10 +16,10 @@ from .distributions import Array
 from .kernels import rng
 from .masks.base import Mask
 from .op import LEVEL, MAX_PARAMETERS, SEVERITY, Op
-from .program import CALL_MASK, columns_of, occupied, uniforms_of
+from .program import CALL_MASK, columns_of, groups, occupied, uniforms_of
 from .recipe import Node, fill, masks_of, slots_of, walk
 
-TOGETHER = 4096  # samples drawn at once, where the same is drawn in many places: a mask may need some kilobytes for each
+TOGETHER = 4096  # about so many samples are drawn at once, where the same is drawn in many places: a mask may need some kilobytes for each
 
 
 class Outline:
@@ -187,15 +187,14 @@ class Sheet:
 def alike(wanted: list[Wanted], uniforms: list[Array]) -> Iterator[tuple[list[Wanted], Array]]:
     """What is drawn at once, since a draw costs about the same for one sample as for hundreds: the same op or mask at one scale of lengths, as in
     the cells of a partition, with its uniforms."""
-    found: dict[tuple[Any, float], tuple[list[Wanted], list[Array]]] = {}
-    for w, u in zip(wanted, uniforms):
-        same, own = found.setdefault((w.what, w.scale), ([], []))
-        if same and sum(map(len, own)) + len(u) > TOGETHER:
-            yield same, joined(own)
-            same, own = found[w.what, w.scale] = [], []
-        same.append(w)
-        own.append(u)
-    yield from ((same, joined(own)) for same, own in found.values())
+    found: dict[tuple[Any, float], list[int]] = {}
+    for i, w in enumerate(wanted):
+        found.setdefault((w.what, w.scale), []).append(i)
+    for which in found.values():
+        part = np.cumsum([len(uniforms[i]) for i in which]) // TOGETHER
+        for _, own in groups(part):
+            same = [which[i] for i in own.tolist()]
+            yield [wanted[i] for i in same], joined([uniforms[i] for i in same])
 
 
 def joined(parts: list[Array]) -> Array:
