@@ -14,7 +14,7 @@ run() {
 nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
 jobs=$(nproc)
 run python3 -m pytest --mode gpu -n $((jobs < 15 ? jobs : 15)) -q --junitxml "$out/tests.xml"
-for suite in targets area batch sizes dtypes; do
+for suite in targets area partitions batch sizes dtypes; do
   run python3 -m benchmarks.run --suite $suite --backend triton --quick --out "$out/$suite.json"
 done
 if python3 -c 'import torchvision' 2> /dev/null; then

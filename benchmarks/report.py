@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import banks
+from benchmarks import banks, regions
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -73,6 +73,9 @@ def _markdown(result: dict[str, Any]) -> str:
         return training(result)
     if result["args"]["suite"] == "banks":
         return banks.markdown(result, title(result))
+    if result["args"]["suite"] in regions.SUITES:
+        head = ["--:" if name not in ("op", "region", "backend", "check") else "---" for name in regions.COLUMNS]
+        return table(title(result), [regions.COLUMNS, head, *(regions.cells(row, checked(row), significant) for row in result["rows"])])
     if all("device_ms" in row for row in result["rows"]):
         lines = [GPU_COLUMNS, ["---", "---", *["--:"] * 7, "---", "--:", "---"], *(gpu_cells(row) for row in result["rows"])]
         return table(title(result), lines)
@@ -117,6 +120,12 @@ def console_table(result: dict[str, Any]) -> Table:
         return banks.console_table(result, title(result))
     caption = None if any(row["device"] != "cpu" for row in result["rows"]) else NO_GPU
     table = Table(title=title(result), caption=caption)
+    if result["args"]["suite"] in regions.SUITES:
+        for name in regions.COLUMNS:
+            table.add_column(name, overflow="fold")
+        for row in result["rows"]:
+            table.add_row(*(Text(c) for c in regions.cells(row, checked(row), significant)), style=None if row["ok"] else "red")
+        return table
     for name in (*COLUMNS[:5], "ms (quartiles)", "host ms", *COLUMNS[5:]):
         table.add_column(name, justify="left" if name in ("op", "backend", "dtype", "check") else "right", overflow="fold")
     for row in result["rows"]:

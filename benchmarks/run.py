@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks import banks, checks, peers, timing
+from benchmarks import banks, checks, peers, regions, timing
 from benchmarks.report import console_table
 from benchmarks.suites import SIZE, SUITES, Setting, settings
 from degrade import Pipeline, Program
 from degrade.backends.plan import make_plan
+from degrade.backends.stages import Stage, needs_stages, samples_of, stages_of
 from degrade.cli.demo import photograph
 from degrade.storing import write_whole
 
@@ -85,14 +86,17 @@ def host_parts(setting: Setting, pipe: Pipeline) -> dict[str, timing.Call]:
 
     def host(number: int) -> None:
         program = sample(number)
-        make_plan(program, program.numbers)
+        for stage in stages_of(program) if needs_stages(program) else [Stage(program, "plain")]:
+            for part, origins in [(stage.program, None)] if stage.kind == "plain" else samples_of(stage):
+                make_plan(part, part.numbers, origins)
 
     return {"sample": sample, "host": host}
 
 
 def measure_cpu(setting: Setting, pipe: Pipeline, x: torch.Tensor, seconds: float) -> dict[str, Any]:
-    got = timing.on_cpu({**contestants(setting, pipe, x), **host_parts(setting, pipe)}, seconds)
+    got = timing.on_cpu({**contestants(setting, pipe, x), **host_parts(setting, pipe), **regions.calls(setting, pipe, x)}, seconds)
     out: dict[str, Any] = {"ms": got["pipe"], "copy_ms": got["copy"], "sample_ms": got["sample"], "host_ms": got["host"]}
+    out |= regions.ratios(setting, pipe, x, got.__getitem__)
     if setting.op in BESIDE_OPENCV and setting.dtype == torch.uint8 and setting.area == 1.0:
         out["cv2"] = beside_opencv(setting, pipe, x, seconds)
     return out
@@ -107,12 +111,17 @@ def measure_cuda(setting: Setting, pipe: Pipeline, x: torch.Tensor) -> dict[str,
     torch.cuda.synchronize()
     out: dict[str, Any] = {"peak_bytes": torch.cuda.max_memory_allocated() - held}  # beyond the input, result included
     theta = torch.from_numpy(pipe.sample(ids_of(0, setting.batch), (setting.size, setting.size)).theta[:, 0]).to(x.device)
-    others = peers.contestants(setting.op, x, theta) if setting.backend == "triton" and setting.area == 1.0 and setting.batch > 1 else {}
-    got = timing.on_cuda(both | others)
+    alone = setting.backend == "triton" and setting.area == 1.0 and setting.batch > 1 and not setting.region
+    others, beside = peers.contestants(setting.op, x, theta) if alone else {}, regions.calls(setting, pipe, x)
+    got = timing.on_cuda(both | others | beside)
     host = timing.on_cpu(host_parts(setting, pipe), 1.0)
     out |= {**got["pipe"], "copy_ms": got["copy"]["ms"], "sample_ms": host["sample"], "host_ms": host["host"]}
     if setting.backend == "triton":
         out["device_ms"] = timing.device_only(both["pipe"], out["wall_ms"]["median"])
+        for name in beside:
+            if name.endswith("run"):  # what is run, without what the host does for it
+                got[name]["ms"] = timing.device_only(beside[name], got[name]["wall_ms"]["median"])
+    out |= regions.ratios(setting, pipe, x, lambda name: got[name]["ms"])  # type: ignore[arg-type, return-value]
     if others:
         out["peers"] = {name: {"ms": got[name]["ms"], "speed": got[name]["ms"]["median"] / out["ms"]["median"]} for name in others}
     return out
@@ -208,6 +217,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--backend", choices=("torch", "triton", "all"), default="all")
     parser.add_argument("--op", default="*", metavar="GLOB", help="names of ops, several with commas between, or of a bank's types, such as '*_blur'")
     parser.add_argument("--quick", action="store_true", help="fewer rows: uint8, and few sizes and batches")
+    parser.add_argument("--batch", type=int, metavar="N", help="images in a batch, in place of each suite's own choice")
+    parser.add_argument(
+        "--seconds", type=float, metavar="S", help=f"timed per row on the CPU; by default {SECONDS:g}, of quick rows {QUICK_SECONDS:g}"
+    )
     parser.add_argument("--threads", type=int, metavar="N", help="torch's threads on the CPU; by default torch's own choice")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write the JSON")
     return parser.parse_args(arguments)
@@ -219,7 +232,9 @@ def main(arguments: list[str] | None = None) -> int:
 
     args = parse(arguments)
     backend = "auto" if args.backend == "all" else args.backend
-    wanted: list[Any] = banks.settings(args.op, backend) if args.suite == "banks" else list(settings(args.suite, args.op, args.backend, args.quick))
+    wanted: list[Any] = (
+        banks.settings(args.op, backend) if args.suite == "banks" else list(settings(args.suite, args.op, args.backend, args.quick, args.batch))
+    )
     if not wanted:
         print(f"nothing to measure: nothing matches {args.op!r}, or backend {args.backend!r} cannot run here.", file=sys.stderr)
         return 1
@@ -232,7 +247,7 @@ def main(arguments: list[str] | None = None) -> int:
     made = (
         banks.run(wanted, photographs(), banks.QUICK_SECONDS if args.quick else banks.SECONDS)
         if args.suite == "banks"
-        else run(wanted, QUICK_SECONDS if args.quick else SECONDS)
+        else run(wanted, (QUICK_SECONDS if args.quick else SECONDS) if args.seconds is None else args.seconds)
     )
     rows = list(track(made, total=len(wanted), description="rows", console=Console(stderr=True)))
     result = {

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from degrade import REGISTRY, GaussianBlur, Jpeg, Local, Pipeline, SomeOf, Uniform, banks, masks
+from degrade import REGISTRY, GaussianBlur, Jpeg, Local, Partition, Pipeline, SomeOf, Uniform, banks, cells, masks
 from degrade.backends import obstacle_to_triton
 from degrade.recipe import Node
 
@@ -28,10 +28,32 @@ def few_locals() -> Node:
 WORKLOADS: dict[str, Callable[[], Node]] = {
     "jpeg 4:2:0": lambda: Jpeg(subsampling="4:2:0"),
     "gaussian_blur σ 0.5–5": lambda: GaussianBlur(sigma=Uniform(0.5, 5.0)),
+    "gaussian_blur σ 2": lambda: GaussianBlur(sigma=2.0),
     "1–3 local ops": few_locals,
     **{f"bank {name}": lambda name=name: getattr(banks, name)().recipe for name in banks.__all__},  # type: ignore[misc]
 }
 KINDS = "mean_shift", "gaussian_noise", "gaussian_blur σ 0.5–5", "jpeg 4:2:0"  # a cheap and a dear point op, a blur, a codec
+
+
+KINDS_OF_REGIONS = "mean_shift", "gaussian_blur σ 2", "jpeg 4:2:0", "contrast"  # a point op, a blur, a codec, a statistic of the whole frame
+FAMILIES = (masks.Ellipse, masks.Boxes, masks.Blob, masks.Gradient, masks.Clouds, masks.Stripes, masks.Edges)
+
+
+def union(area: float) -> masks.Union:
+    """Two masks that have the area together, as they overlap by chance."""
+    each = 1.0 - (1.0 - area) ** 0.5
+    return masks.Union(masks.Ellipse(area=each, feather=FEATHER), masks.Stripes(area=each, feather=FEATHER))
+
+
+GRIDS = {1: (1, 1), 4: (2, 2), 16: (4, 4), 64: (8, 8), 128: (8, 16)}  # rows and columns of so many cells
+
+# To what an op is confined, given the area.
+MASKS: dict[str, Callable[[float], Any]] = {family.name: lambda area, family=family: family(area=area, feather=FEATHER) for family in FAMILIES}  # type: ignore[misc]
+MASKS["union"] = union
+CELLS: dict[str, Any] = {
+    **{f"grid {count}": cells.Grid(*parts) for count, parts in GRIDS.items()},
+    **{f"voronoi {count}": cells.Voronoi(count) for count in GRIDS},
+}
 
 
 @dataclass(frozen=True)
@@ -45,11 +67,20 @@ class Setting:
     batch: int
     area: float
     size: int = SIZE
+    region: str = ""  # one of MASKS or CELLS; then the row is held against the whole frame. Else an ellipse of the area, if that is not the frame
 
     def pipeline(self) -> Pipeline:
         recipe = WORKLOADS[self.op]() if self.op in WORKLOADS else REGISTRY[self.op]()
-        local = recipe if self.area == 1.0 else Local(recipe, masks.Ellipse(area=self.area, feather=FEATHER))
-        return Pipeline(local, seed=1, backend=self.backend)
+        if self.region in CELLS:
+            recipe = Partition(recipe, CELLS[self.region])
+        elif self.region or self.area != 1.0:
+            recipe = Local(recipe, MASKS[self.region or "ellipse"](self.area))
+        return Pipeline(recipe, seed=1, backend=self.backend)
+
+    def beside(self) -> dict[str, Setting]:
+        """What a row about regions is held against: the op over the whole frame, and cells against one that is the frame."""
+        whole = replace(self, region="", area=1.0)
+        return {"whole": whole, "one": replace(self, region=f"{self.region.split()[0]} 1")} if self.region in CELLS else {"whole": whole}
 
     def to_dict(self) -> dict[str, Any]:
         return {**vars(self), "dtype": str(self.dtype).removeprefix("torch.")}
@@ -78,9 +109,18 @@ def pipelines(quick: bool) -> Iterator[tuple[Any, ...]]:
 
 
 def area(quick: bool) -> Iterator[tuple[Any, ...]]:
-    """How cost follows the masked area."""
-    for op in KINDS:
-        yield from ((op, torch.uint8, BATCH, part) for part in ((1.0, 0.1) if quick else (1.0, 0.5, 0.25, 0.1, 0.05, 0.01)))
+    """How cost follows the masked area, for every family of masks."""
+    for op in KINDS_OF_REGIONS:
+        for region in ("ellipse", "clouds") if quick else MASKS:
+            yield from ((op, torch.uint8, BATCH, part, SIZE, region) for part in ((1.0, 0.1) if quick else (1.0, 0.5, 0.25, 0.1, 0.05)))
+
+
+def partitions(quick: bool) -> Iterator[tuple[Any, ...]]:
+    """How cost follows the number of cells that the frame is parted into."""
+    for op in KINDS_OF_REGIONS[:2]:
+        for size in (SIZE,) if quick else (SIZE, 512):
+            for kind in ("grid",) if quick else ("grid", "voronoi"):
+                yield from ((op, torch.uint8, BATCH // 8, 1.0, size, f"{kind} {count}") for count in GRIDS)
 
 
 def batch(quick: bool) -> Iterator[tuple[Any, ...]]:
@@ -102,13 +142,13 @@ def dtypes(quick: bool) -> Iterator[tuple[Any, ...]]:
         yield from ((op, dtype, BATCH, 1.0) for dtype in (every[::3] if quick else every))
 
 
-SUITES = {suite.__name__: suite for suite in (ops, targets, pipelines, area, batch, sizes, dtypes)}
+SUITES = {suite.__name__: suite for suite in (ops, targets, pipelines, area, partitions, batch, sizes, dtypes)}
 
 
-def settings(suite: str, pattern: str, backend: str, quick: bool) -> Iterator[Setting]:
-    """The rows of a suite whose op matches one of the patterns, where the backend runs them."""
+def settings(suite: str, pattern: str, backend: str, quick: bool, batch: int | None = None) -> Iterator[Setting]:
+    """The rows of a suite whose op matches one of the patterns, where the backend runs them. batch: of all rows, in place of the suite's."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    for op, dtype, *rest in SUITES[suite](quick):
+    for op, dtype, *rest in SUITES[suite](quick) if batch is None else dict.fromkeys((o, d, batch, *rest) for o, d, _, *rest in SUITES[suite](quick)):
         if not any(fnmatch.fnmatch(op, p) for p in pattern.split(",")):
             continue
         for chosen in ("torch", "triton") if backend == "all" else (backend,):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from functools import cached_property
 
+import numpy as np
+
 from .cells import Cells
 from .distributions import Array
 from .kernels.plan import PRODUCT
 from .masks.combine import Leaf, then
+from .program import groups
 from .recipe import Combinator, Node, fill, refuse_alone, slots_of
 from .sheet import Sheet
 
@@ -54,11 +57,13 @@ class Partition(Combinator):
 
     def draw(self, sheet: Sheet, rows: Array, slots: Array, at: int, region: int) -> None:
         numbers, count = self.cells.cells(sheet.further(rows, at + 1, self.own), sheet.height, sheet.width)
-        for i, (cell, uniform, inside) in enumerate(self.placed):
-            own = (count > i).nonzero()[0]
-            sheet.confine_to(self.cells.family, numbers[own, i], rows[own], slots[own], slots[own] + slots_of(cell) - 1, region + inside)
-            fill(cell, sheet, rows[own], slots[own], at + uniform, region + inside)
-            slots = slots + slots_of(cell)
+        cells, of = (np.arange(len(self.placed))[:, None] < count).nonzero()
+        each = slots_of(self.children[0])
+        rows, first, regions = rows[of], slots[of] + each * cells, region + np.array([inside for _, _, inside in self.placed])[cells]
+        sheet.confine_to(self.cells.family, numbers[of, cells], rows, first, first + each - 1, regions)
+        for i, own in groups(cells):
+            cell, uniform, inside = self.placed[i]
+            fill(cell, sheet, rows[own], first[own], at + uniform, region + inside)
 
     def __repr__(self) -> str:
         inside = [repr(self.child), f"cells={self.cells!r}"] + [f"{k}={v}" for k, v in self.options().items()]

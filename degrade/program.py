@@ -305,12 +305,13 @@ def uniforms_of(key: int, ids: Array, stream: Any, blocks: list[tuple[int, int, 
 
 def occupied(code: Array, first: Array, last: Array) -> tuple[Array, Array, Array]:
     """The first and the last occupied slot of each region (b, r) that spans the slots first…last, -1 where it has none; and which have none."""
-    slot = np.arange(code.shape[1])
-    used = (code >= 0)[:, None, :] & (slot >= first[:, :, None]) & (slot <= last[:, :, None])
-    empty: Array = np.logical_not(used.any(2))
-    if not used.size:
-        return first, last, empty
-    begin, end = used.argmax(2), len(slot) - 1 - used[:, :, ::-1].argmax(2)
+    if not first.size or not code.size:
+        return first, last, np.ones(first.shape, dtype=bool)
+    slot, used, row = np.arange(code.shape[1]), code >= 0, np.arange(len(code))[:, None]
+    following = np.minimum.accumulate(np.where(used, slot, len(slot))[:, ::-1], axis=1)[:, ::-1]  # the first occupied one from each slot on
+    before = np.maximum.accumulate(np.where(used, slot, -1), axis=1)  # the last one up to each slot
+    begin, end = following[row, first], before[row, last]
+    empty: Array = (first < 0) | (begin > end)
     return np.where(empty, -1, begin).astype(np.int16), np.where(empty, -1, end).astype(np.int16), empty
 
 

@@ -16,8 +16,10 @@ from .distributions import Array
 from .kernels import rng
 from .masks.base import Mask
 from .op import LEVEL, MAX_PARAMETERS, SEVERITY, Op
-from .program import CALL_MASK, columns_of, occupied, uniforms_of
+from .program import CALL_MASK, columns_of, groups, occupied, uniforms_of
 from .recipe import Node, fill, masks_of, slots_of, walk
+
+TOGETHER = 4096  # about so many samples are drawn at once, where the same is drawn in many places: a mask may need some kilobytes for each
 
 
 class Outline:
@@ -120,12 +122,12 @@ class Sheet:
         self._span(mask.name, rows, first, last, region)
         self._masks.append(Wanted(mask, self.mask_ids, rows, region, at, mask.draws))
 
-    def confine_to(self, cell: type[Mask], numbers: Array, rows: Array, first: Array, last: Array, region: int) -> None:
-        """A mask that is drawn already, with numbers (n, columns), over a span of slots."""
-        self._span(cell.name, rows, first, last, region)
-        self.numbers[rows, region, : numbers.shape[1]] = numbers
+    def confine_to(self, cell: type[Mask], numbers: Array, rows: Array, first: Array, last: Array, regions: Array) -> None:
+        """Masks that are drawn already, with numbers (n, columns), each over a span of slots."""
+        self._span(cell.name, rows, first, last, regions)
+        self.numbers[rows, regions, : numbers.shape[1]] = numbers
 
-    def _span(self, name: str, rows: Array, first: Array, last: Array, region: int) -> None:
+    def _span(self, name: str, rows: Array, first: Array, last: Array, region: int | Array) -> None:
         self.family[rows, region] = self.outline.families.index(name)
         self.first[rows, region], self.last[rows, region] = first, last
 
@@ -154,21 +156,24 @@ class Sheet:
 
     def _write_ops(self, uniforms: list[Array]) -> None:
         taken = []
-        for w, u in zip(self._ops, uniforms):
-            (drawn, active), rows, slots = w.what.draw(u), w.rows, w.place
+        for same, u in alike(self._ops, uniforms):
+            op, scale, rows, slots = same[0].what, same[0].scale, joined([w.rows for w in same]), joined([w.place for w in same])
+            drawn, active = op.draw(u)
             if active is not None and not active.all():
                 drawn, rows, slots = drawn[active], rows[active], slots[active]
-            if w.scale != 1.0:
-                drawn[:, :MAX_PARAMETERS] = w.what.scaled(drawn[:, :MAX_PARAMETERS], w.scale)
-            taken.append((drawn, rows, slots, np.full(len(rows), self.outline.index[w.what.name])))
+            if scale != 1.0:
+                drawn[:, :MAX_PARAMETERS] = op.scaled(drawn[:, :MAX_PARAMETERS], scale)
+            taken.append((drawn, rows, slots, np.full(len(rows), self.outline.index[op.name])))
         if taken:
             drawn, rows, slots, code = (np.concatenate(part) for part in zip(*taken))
             self.theta[rows, slots], self.code[rows, slots] = drawn[:, :MAX_PARAMETERS], code
             self.severity[rows, slots], self.level[rows, slots] = drawn[:, SEVERITY], drawn[:, LEVEL]
 
     def _write_masks(self, uniforms: list[Array]) -> None:
-        for w, u in zip(self._masks, uniforms):
-            self.write(w.what, w.rows, w.place, w.what.draw(u, self.height, self.width))
+        for same, u in alike(self._masks, uniforms):
+            numbers = same[0].what.draw(u, self.height, self.width)
+            for w, own in zip(same, np.split(numbers, np.cumsum([len(w.rows) for w in same])[:-1])):
+                self.write(w.what, w.rows, w.place, own)
         if self.outline.regions:
             self._trim()
         for step in self._steps:
@@ -179,6 +184,24 @@ class Sheet:
         self.first, self.last, empty = occupied(self.code, self.first, self.last)
         self.family[empty] = -1
         self.numbers[empty] = 0
+
+
+def alike(wanted: list[Wanted], uniforms: list[Array]) -> Iterator[tuple[list[Wanted], Array]]:
+    """What is drawn at once, since a draw costs about the same for one sample as for hundreds: the same op or mask at one scale of lengths, as in
+    the cells of a partition, with its uniforms."""
+    found: dict[tuple[Any, float], list[int]] = {}
+    for i, w in enumerate(wanted):
+        found.setdefault((w.what, w.scale), []).append(i)
+    for which in found.values():
+        part = np.cumsum([len(uniforms[i]) for i in which]) // TOGETHER
+        for _, own in groups(part):
+            same = [which[i] for i in own.tolist()]
+            yield [wanted[i] for i in same], joined([uniforms[i] for i in same])
+
+
+def joined(parts: list[Array]) -> Array:
+    """Arrays one after the other."""
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
 def _bank_rows(masks: list[Mask]) -> list[int]:

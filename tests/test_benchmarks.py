@@ -14,7 +14,7 @@ pytest.importorskip("rich")
 pytest.importorskip("skimage")
 pytest.importorskip("PIL")
 
-from benchmarks import banks, checks, peers, report, run, suites, timing  # noqa: E402
+from benchmarks import banks, checks, peers, regions, report, run, suites, timing  # noqa: E402
 
 TIMES = {"ms", "copy_ms", "host_ms", "images_per_s", "times_copy", "cv2"}
 
@@ -33,6 +33,59 @@ def test_a_row_is_whole(op, area):
     assert row["images_per_s"] > 0 and row["times_copy"] > 0
     assert ("cv2" in row) == (area == 1.0)
     assert json.loads(json.dumps(row)) == row
+
+
+@pytest.mark.parametrize("op, region, area", [("mean_shift", "ellipse", 0.1), ("jpeg 4:2:0", "edges", 0.5), ("contrast", "grid 4", 1.0)])
+def test_a_row_about_a_region_is_held_against_the_whole_frame(op, region, area):
+    row = run.row(run.Setting(op, "torch", "cpu", torch.uint8, batch=2, area=area, size=64, region=region), seconds=0.0)
+    assert row["ok"], row["checks"]
+    assert set(row["beside"]) == ({"whole", "one"} if region in suites.CELLS else {"whole"}) and row["labels_ratio"] > 0
+    for other in row["beside"].values():
+        assert other["ratio"] == row["ms"]["median"] / other["ms"]["median"] and other["bytes_ratio"] == row["bytes"] / other["bytes"]
+        assert other["run_ratio"] == row["run_ms"]["median"] / other["run_ms"]["median"]
+    assert json.loads(json.dumps(row)) == row
+
+
+def test_suites_about_regions_are_told_in_their_own_table(monkeypatch, tmp_path, capsys):
+    wanted = [run.Setting("mean_shift", "torch", "cpu", torch.uint8, 1, 1.0, 32, region) for region in ("grid 1", "voronoi 4")]
+    monkeypatch.setattr(run, "settings", lambda *_: wanted)
+    assert run.main(["--suite", "partitions", "--seconds", "0", "--out", str(tmp_path / "out.json")]) == 0
+    result = json.loads((tmp_path / "out.json").read_text())
+    assert "voronoi" in capsys.readouterr().out
+    result["rows"].append({**result["rows"][0], "ok": False, "checks": {"alone": "another result"}})
+    lines = report.markdown([result]).splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    assert len(table) == 5 and len({line.count("|") for line in table}) == 1
+    assert "voronoi 4" in table[3] and "RED alone: another result" in table[4] and "—" in table[4]
+
+
+def test_bytes_say_what_a_region_takes():
+    """Fewer for a blur under a small mask, the same for a point op; of one cell a copy beside the work."""
+
+    def moved(op, region, area=1.0):
+        setting = suites.Setting(op, "triton", "cpu", torch.uint8, 1, area, 128, region)
+        return [regions.bytes_of(s.pipeline(), run.images(setting)) for s in (setting, *setting.beside().values())]
+
+    small, whole = moved("gaussian_blur σ 2", "ellipse", 0.05)
+    assert small < 0.7 * whole
+    own, whole = moved("mean_shift", "ellipse", 0.05)
+    assert own == whole
+    own, whole, one = moved("mean_shift", "grid 1")
+    assert own == one == 2 * whole
+
+
+def test_settings_of_suites():
+    """Every kind of op by every region; `--batch` takes the place of all batches, without rows that then repeat."""
+    area = list(suites.settings("area", "*", "torch", False))
+    assert {(s.op, s.region, s.area) for s in area} == {
+        (op, mask, part) for op in suites.KINDS_OF_REGIONS for mask in suites.MASKS for part in (1.0, 0.5, 0.25, 0.1, 0.05)
+    }
+    cells = list(suites.settings("partitions", "mean_shift", "torch", False, 4))
+    assert {s.region for s in cells} == set(suites.CELLS) and {s.batch for s in cells} == {4} and {s.size for s in cells} == {224, 512}
+    assert len(list(suites.settings("batch", "mean_shift", "torch", True, 4))) == 1
+    for suite in suites.SUITES:
+        quick, every = (len(list(suites.settings(suite, "*", "torch", q))) for q in (True, False))
+        assert 0 < quick <= every
 
 
 def test_one_step_apart_from_opencv():

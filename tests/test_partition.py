@@ -9,9 +9,26 @@ import torch
 from test_engine import DEVICE_OPS, photo
 
 import degrade
-from degrade import Compose, Contrast, GaussianBlur, GaussianNoise, Jpeg, Labels, Local, MeanShift, OneOf, Partition, Pipeline, SomeOf, cells, masks
+from degrade import (
+    Compose,
+    Contrast,
+    GaussianBlur,
+    GaussianNoise,
+    Jpeg,
+    Labels,
+    Local,
+    MeanShift,
+    OneOf,
+    Partition,
+    Pipeline,
+    Relative,
+    SomeOf,
+    cells,
+    masks,
+    sheet,
+)
 from degrade.masks import _cells
-from degrade.program import Program
+from degrade.program import Program, occupied
 
 SIZE = (67, 90)
 IDS = np.arange(4)
@@ -304,6 +321,30 @@ def test_as_many_cells_as_there_can_be():
     y, labels = pipe(x, ids=range(2), labels=True)
     assert (labels.area.sum(1) - 1.0).abs().max() < 1e-5 and labels.program.slots == 128
     assert torch.equal(y, Pipeline(MeanShift(0.2), seed=1)(x, ids=range(2)))
+
+
+@pytest.mark.parametrize("most", [1, 7, 100])
+def test_what_is_drawn_together_is_as_if_drawn_apart(monkeypatch, most):
+    """The same op or mask in many places, at two scales of lengths, by chance; `most` samples at once, or all."""
+    noise, blob = GaussianNoise(std=(0.1, 0.3), p=0.7), masks.Blob()
+    inner = OneOf(child(), Relative(GaussianBlur(sigma=(0.5, 3.0)), 256), Local(Compose(noise, MeanShift(severity=(0.0, 1.0))), blob))
+    pipe = Pipeline(Compose(noise, Partition(inner, cells.Voronoi(count=(1, 40)), p=0.9), Local(noise, blob), Relative(noise, 100)), seed=2)
+    together = pipe.sample(range(30), SIZE)
+    monkeypatch.setattr(sheet, "TOGETHER", most)
+    assert pipe.sample(range(30), SIZE).equals(together) and (together.code >= 0).sum() > 300
+
+
+def test_occupied_slots_of_regions():
+    """Held against each region looked at by itself."""
+    random = np.random.default_rng(0)
+    for slots, regions in ((1, 1), (5, 3), (12, 7), (6, 0)):
+        code = random.integers(-3, 3, (40, slots))
+        first = random.integers(-1, slots, (40, regions))
+        last = np.where(first < 0, -1, random.integers(np.maximum(first, 0), slots))
+        begin, end, empty = occupied(code, first, last)
+        for b, r in np.ndindex(40, regions):
+            own = [s for s in range(max(first[b, r], 0), last[b, r] + 1) if code[b, s] >= 0]
+            assert (begin[b, r], end[b, r], empty[b, r]) == ((own[0], own[-1], False) if own else (-1, -1, True))
 
 
 def test_expected_and_explain():

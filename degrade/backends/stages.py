@@ -175,7 +175,7 @@ def cells_of(program: Program, partition: int) -> tuple[Program, Origins]:
     """The cells of one partition as a program whose samples they are."""
     cells = (program.partition == partition).nonzero()[0]
     around = region_around(program)
-    inside = max(int((around == cell).sum()) for cell in cells.tolist())  # regions of one cell, its own and those in it
+    inside = int(np.bincount(around[around >= 0])[cells].max())  # regions of one cell, its own and those in it
     rows, which = (program.family[:, cells] >= 0).nonzero()
     first, last = (end[rows, cells[which]].astype(np.int64) for end in (program.first, program.last))
     slots = first[:, None] + np.arange(int((last - first).max()) + 1)
