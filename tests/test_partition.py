@@ -334,6 +334,19 @@ def test_what_is_drawn_together_is_as_if_drawn_apart(monkeypatch, most):
     assert pipe.sample(range(30), SIZE).equals(together) and (together.code >= 0).sum() > 300
 
 
+@pytest.mark.parametrize("size", [(1, 1), (67, 90), (33, 7), (200, 31)])
+def test_voronoi_cells_are_painted_where_they_may_lie(size):
+    """As if every pixel were held against every point; of points at one distance the first."""
+    numbers, count = cells.Voronoi(count=(1, 128)).cells(np.random.default_rng(0).random((12, 3)), *size)
+    numbers = numbers[:, 0]
+    made = _cells.VoronoiCell.paint(numbers, *size, torch.device("cpu"), None)
+    ys, xs, _ = _cells.VoronoiCell.points(numbers, *size)
+    y, x = (np.arange(length, dtype=np.float32) + np.float32(0.5) for length in size)
+    for i in range(12):
+        down, across = y[:, None] - ys[i, : count[i], None, None], x - xs[i, : count[i], None, None]
+        assert np.array_equal(made[i].numpy(), (down * down + across * across).argmin(0))
+
+
 def test_occupied_slots_of_regions():
     """Held against each region looked at by itself."""
     random = np.random.default_rng(0)

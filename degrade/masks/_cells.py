@@ -103,6 +103,8 @@ class VoronoiCell(Cell):
 
     @classmethod
     def paint(cls, numbers: Array, height: int, width: int, device: torch.device, segments: torch.Tensor | None) -> torch.Tensor:
+        if device.type == "cpu":
+            return torch.from_numpy(cls.painted(numbers, height, width))
         most = int(numbers[:, COUNT].max())
         ys, xs, real = cls.points(numbers, height, width)
         far = np.where(real, ys, np.float32(np.inf))
@@ -121,6 +123,21 @@ class VoronoiCell(Cell):
                 nearer = square < nearest
                 nearest = torch.where(nearer, square, nearest)
                 out[part].masked_fill_(nearer, float(i))
+        return out
+
+    @classmethod
+    def painted(cls, numbers: Array, height: int, width: int) -> Array:
+        """The same on the host, where each point is held against only those pixels to which it may be the nearest."""
+        ys, xs, _ = cls.points(numbers, height, width)
+        y, x = (np.arange(length, dtype=np.float32) + np.float32(0.5) for length in (height, width))
+        boxes, out = cls.boxes(numbers, height, width).astype(np.int64), np.zeros((len(numbers), height, width), dtype=np.float32)
+        for sample, count in enumerate(numbers[:, COUNT].astype(np.int64).tolist()):
+            nearest = np.full((height, width), np.inf, dtype=np.float32)
+            for i, (top, below, left, after) in enumerate(boxes[sample, :count].tolist()):
+                square = np.square(y[top:below] - ys[sample, i])[:, None] + np.square(x[left:after] - xs[sample, i])
+                found = nearest[top:below, left:after]
+                np.copyto(out[sample, top:below, left:after], i, where=square < found)
+                np.minimum(found, square, out=found)
         return out
 
 
