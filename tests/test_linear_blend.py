@@ -162,8 +162,15 @@ def every_kind():
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.float16, torch.float32], ids=str)
-@pytest.mark.parametrize("kind", ["every", "plain", "cells"])
+@pytest.mark.parametrize(
+    "kind, dtype",
+    [("every", torch.uint8), ("every", torch.float32), ("cells", torch.uint8)]
+    + [
+        pytest.param(kind, dtype, marks=pytest.mark.heavy)
+        for kind in ("every", "plain", "cells")
+        for dtype in (torch.uint8, torch.float16, torch.float32)
+    ],
+)
 def test_kernels_equal_the_twin(kind, dtype, device):
     recipe = {
         "every": every_kind(),

@@ -144,7 +144,7 @@ def test_before_after_and_between(device):
     ids = np.arange(24)
     program = Pipeline(recipe, seed=3).sample(ids, SIZE)
     mask = photo(24, *SIZE, torch.float32)[:, :1].to(device)
-    for dtype in (torch.uint8, torch.float32, torch.float16):
+    for dtype in (torch.uint8, torch.float32):
         x = photo(24, *SIZE, dtype).to(device)
         got, want = (degrade.apply(program, x, mask, backend=backend) for backend in ("triton", "torch"))
         assert torch.equal(got, want) and not torch.equal(got, x)
