@@ -65,6 +65,14 @@ def test_kernels_equal_the_twin(dtype, device):
     assert torch.equal(degrade.apply(program[order], x[order], mask[order], backend="triton"), got[order])
 
 
+@pytest.mark.device
+def test_without_any_mask(device):
+    for x in (photo(3, *SIZE), photo(3, 1, 1), photo(1, 40, 5)):
+        program = Pipeline(Phase(DctDrop(kept=3)), seed=4).sample(range(len(x)), tuple(x.shape[2:]))
+        got, want = (degrade.apply(program, x.to(device), backend=backend) for backend in ("triton", "torch"))
+        assert program.phase.any() and torch.equal(got, want)
+
+
 def test_alone_and_in_a_batch_and_from_files(tmp_path):
     x, mask, pipe = photo(12, *SIZE), photo(12, *SIZE, torch.float32)[:, :1], Pipeline(mixed(), seed=3)
     whole = pipe(x, ids=range(12), mask=mask)

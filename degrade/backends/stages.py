@@ -226,8 +226,8 @@ def region_around(program: Program) -> Array:
 def split(program: Program, origins: Origins) -> list[tuple[Program, Origins]]:
     """The samples in parts that take a limited amount of memory."""
     area = np.full(len(program), program.size[0] * program.size[1], dtype=np.int64)
-    for family, rows in groups(program.family[:, 0]):
-        if family >= 0 and origins.levels is None and origins.phases is None:
+    if origins.levels is None and origins.phases is None:  # cells, whose rectangles are known
+        for family, rows in groups(program.family[:, 0]):
             y0, y1, x0, x1 = find_mask(program.families[family]).support(program.numbers[rows, 0], *program.size).T
             area[rows] = (y1 - y0) * (x1 - x0)
     part = area.cumsum() // MOST_PIXELS
