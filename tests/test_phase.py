@@ -7,7 +7,23 @@ from test_engine import photo
 from test_jpeg import pillow
 
 import degrade
-from degrade import Compose, DctDrop, GaussianBlur, GaussianNoise, Jpeg, Local, MeanShift, OneOf, Partition, Phase, Pipeline, Pixelate, cells, masks
+from degrade import (
+    Compose,
+    DctDrop,
+    GaussianBlur,
+    GaussianNoise,
+    Jpeg,
+    Local,
+    MeanShift,
+    OneOf,
+    Partition,
+    Phase,
+    Pipeline,
+    Pixelate,
+    SomeOf,
+    cells,
+    masks,
+)
 from degrade.program import Program
 
 SIZE = (37, 50)
@@ -85,6 +101,16 @@ def test_alone_and_in_a_batch_and_from_files(tmp_path):
     again = Pipeline.load(tmp_path / "pipe.yaml")
     assert repr(again) == repr(pipe) and "Phase(" in repr(pipe)
     assert torch.equal(again(x, ids=range(12), mask=mask), whole)
+
+
+def test_next_to_the_same_op_by_levels():
+    """One op in one slot, shifted for some samples and by levels of a strength for others: none knows of the others."""
+    x = photo(16, *SIZE, torch.float32)
+    inner = Local(Phase(DctDrop(kept=4)), masks.Ellipse(area=0.3)), Local(DctDrop(kept=3), masks.Gradient(), blend="modulate")
+    pipe = Pipeline(SomeOf(*inner, Local(DctDrop(kept=2), masks.Boxes(area=0.3)), n=(1, 2)), seed=1)
+    whole = pipe(x, ids=range(16))
+    for i in range(16):
+        assert torch.equal(pipe(x[i], ids=[i]), whole[i])
 
 
 def test_what_no_mask_covers_is_left_alone():

@@ -70,7 +70,7 @@ def codec_of(program: Program | None) -> str:
 
 def whole_frame(program: Program) -> list[str]:
     """The names of the ops that need all of a frame to do what they do in a part of it."""
-    from .stages import levelled_slots
+    from .levels import levelled_slots
 
     levels = levelled_slots(program)
     names = []

@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from degrade.distributions import Array
+from degrade.kernels import plan as layout
+from degrade.masks.combine import operations
 from degrade.op import Op
+from degrade.ops import find
+from degrade.program import Program
 
 MOST = 128  # levels of a parameter that is a whole number
 
@@ -25,3 +29,15 @@ def at_level(op: type[Op], first: Array, level: Array | int, count: Array) -> Ar
     value = param.neutral + (part if param.integer else part * part) * (first.astype(np.float64) - param.neutral)
     value = np.where(np.asarray(level) == count, first, value)
     return (np.floor(value + 0.5) if param.integer else value).astype(np.float32)
+
+
+def levelled_slots(program: Program) -> Array:
+    """Which slots hold an op that runs at several levels, since a mask is its strength and its parameter cannot follow: (b, s) bool."""
+    out = np.zeros(program.code.shape, dtype=bool)
+    strengths = np.flatnonzero([layout.MODULATE in operations(fold) for fold in program.fold.tolist()])
+    if not len(strengths):
+        return out
+    by_levels = np.array([not find(name).modulates for name in program.ops] + [False])[program.code]
+    rows, which = (program.family[:, strengths] >= 0).nonzero()
+    out[rows, program.first[rows, strengths[which]]] = True  # such a mask is around one op
+    return out & by_levels

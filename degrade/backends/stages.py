@@ -14,13 +14,11 @@ import numpy as np
 import torch
 
 from degrade.distributions import Array
-from degrade.kernels import plan as layout
 from degrade.masks import find as find_mask
-from degrade.masks.combine import operations
 from degrade.ops import find
 from degrade.program import Program, groups
 
-from .levels import at_level, levels_of
+from .levels import at_level, levelled_slots, levels_of
 from .twin import from_canvas, to_canvas
 from .windows import SPACE, Origins
 
@@ -74,18 +72,6 @@ def working(x: torch.Tensor) -> torch.Tensor:
 def from_working(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """The same in the dtype of x, which they were made of; a value that did not change leaves exactly as it came."""
     return from_canvas((y.view(torch.int16).to(torch.int32) & 0xFFFF).to(torch.float32) * (1.0 / 65535.0), x)
-
-
-def levelled_slots(program: Program) -> Array:
-    """Which slots hold an op that runs at several levels, since a mask is its strength and its parameter cannot follow: (b, s) bool."""
-    out = np.zeros(program.code.shape, dtype=bool)
-    strengths = np.flatnonzero([layout.MODULATE in operations(fold) for fold in program.fold.tolist()])
-    if not len(strengths):
-        return out
-    by_levels = np.array([not find(name).modulates for name in program.ops] + [False])[program.code]
-    rows, which = (program.family[:, strengths] >= 0).nonzero()
-    out[rows, program.first[rows, strengths[which]]] = True  # such a mask is around one op
-    return out & by_levels
 
 
 def stages_of(program: Program) -> list[Stage]:

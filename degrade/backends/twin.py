@@ -18,7 +18,7 @@ from degrade.op import MAX_PARAMETERS, Context, Op
 from degrade.ops import find
 from degrade.program import PHASES, Program, groups
 
-from .levels import at_level, levels_of
+from .levels import at_level, levelled_slots, levels_of
 from .masking import Masks
 
 GROUP_PIXELS = 1 << 18  # samples that run together on the CPU: their temporaries stay in the cache
@@ -139,7 +139,7 @@ class _Run:
         self.canvas = to_canvas(x)
         self.kept: dict[int, torch.Tensor] = {}
         self.code = np.where(program.identity(), -1, program.code)
-        self.cells = program.partition >= 0
+        self.cells, self.levels = program.partition >= 0, levelled_slots(program)
         used = self.masks.leaders == np.arange(len(program.parent))
         self.chains = used & ((program.last > program.first) | self.cells)
         self.parted: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # of each partition the image before it, and what it comes to
@@ -150,8 +150,10 @@ class _Run:
             for region, rows in first[slot]:
                 (self.enter if self.cells[region] else self.keep)(region, rows)
             for code in np.unique(self.code[:, slot]).tolist():
-                if code >= 0:
-                    self.apply(find(self.program.ops[code]), slot, np.flatnonzero(self.code[:, slot] == code))
+                for by_levels in (False, True):
+                    rows = np.flatnonzero((self.code[:, slot] == code) & (self.levels[:, slot] == by_levels) & (code >= 0))
+                    if len(rows):
+                        self.apply(find(self.program.ops[code]), slot, rows, by_levels)
             for region, rows in reversed(last[slot]):
                 (self.leave if self.cells[region] else self.close)(region, rows)
         return from_canvas(self.canvas, self.x)
@@ -159,14 +161,14 @@ class _Run:
     def index(self, rows: Array) -> torch.Tensor:
         return torch.from_numpy(rows).to(self.canvas.device)
 
-    def apply(self, op: type[Op], slot: int, rows: Array) -> None:
-        """One op in one slot, for the samples that have it there."""
+    def apply(self, op: type[Op], slot: int, rows: Array, by_levels: bool) -> None:
+        """One op in one slot, for samples that have it there; `by_levels` if a mask is its strength and its parameter cannot follow."""
         at, every = self.index(rows), len(rows) == len(self.canvas)
         own = self.canvas if every else self.canvas[at]
         regions = (self.masks.leaders[rows] >= 0) & (self.program.first[rows] == slot) & (self.program.last[rows] == slot) & ~self.cells
         weight, strength = self.masks.weights(rows, regions) if regions.any() else (None, None)
-        if strength is not None and not op.modulates:
-            assert weight is not None
+        if by_levels:
+            assert weight is not None and strength is not None
             new = self.levelled(op, slot, rows, own, weight, strength, self.masks.in_linear_light(regions))
         else:
             theta = self.program.theta[rows, slot]
