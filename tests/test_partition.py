@@ -129,6 +129,14 @@ def test_every_op_in_its_window(group, device):
 
 
 @pytest.mark.device
+def test_cells_without_a_pixel(device):
+    """No accepted segment anywhere: nothing is launched, and nothing changes."""
+    x, nothing = photo(2, *SIZE).to(device), torch.zeros(2, *SIZE, dtype=torch.int64, device=device)
+    pipe = Pipeline(Partition(GaussianBlur(sigma=2.0), cells.Segments(most=3, ignore=[0])), seed=1, backend="triton")
+    assert torch.equal(pipe(x, ids=range(2), segments=nothing), x)
+
+
+@pytest.mark.device
 def test_before_after_and_between(device):
     """Partitions among other ops, by chance and in any order, next to masks that are given and made."""
     recipe = Compose(

@@ -64,6 +64,8 @@ def run_samples(program: Program, origins: Origins, x: torch.Tensor, out: torch.
 
 def run_plan(plan: Plan, x: torch.Tensor, out: torch.Tensor, maps: torch.Tensor | None, frame: tuple[int, int]) -> torch.Tensor:
     """Run a plan from the images x to the images out."""
+    if not any(launch.tiles for launch in plan.launches):
+        return out  # cells and levels that have no pixel
     with torch.cuda.device_of(x):  # Triton launches on the current device; nothing for images on the CPU
         buffers = Buffers(plan, x, out, maps, frame)
         with announced(plan, x):
