@@ -157,3 +157,7 @@ def from_dict(kind: str, arguments: dict[str, Any]) -> Cells:
 
 
 __all__ = ["Grid", "Segments", "Voronoi"]
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(unknown("cells", name, __all__))

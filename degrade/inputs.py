@@ -194,11 +194,11 @@ def check_seed(seed: Any) -> int:
     return int(seed)
 
 
-def check_size(size: Any) -> tuple[int, int]:
+def check_size(size: Any, name: str = "size") -> tuple[int, int]:
     """(height, width) in pixels."""
     whole = isinstance(size, (tuple, list, torch.Size)) and len(size) == 2 and all(isinstance(v, (int, np.integer)) for v in size)
     if not whole or min(size) < 1 or max(size) >= LARGEST_SIDE or 3 * size[0] * size[1] >= 1 << 31:
-        raise ValueError(f"size={size!r} is not accepted; accepted: (height, width), whole numbers of pixels from 1 to {LARGEST_SIDE - 1}.")
+        raise ValueError(f"{name}={size!r} is not accepted; accepted: (height, width), whole numbers of pixels from 1 to {LARGEST_SIDE - 1}.")
     return int(size[0]), int(size[1])
 
 

@@ -47,7 +47,7 @@ class Pipeline(nn.Module):
     """An immutable recipe of degradations, drawn anew for every sample from (seed, epoch, sample id).
 
     Args:
-        recipe: an op, or Compose, OneOf, SomeOf, Local.
+        recipe: an op, or Compose, OneOf, SomeOf, Local, Together, Partition, Phase, Relative.
         seed: a whole number; equal seeds draw equal degradations.
         backend: "auto", "torch" or "triton".
         check: when the values of images and masks are checked: "first" call, "always" or "never". On a GPU a check waits for the device.
@@ -165,7 +165,7 @@ class Pipeline(nn.Module):
             raise ValueError(f"origin={origin!r} and frame={frame!r} go together; accepted: both or none.")
         if origin is not None:
             assert frame is not None
-            return self._part(x, check_size(frame), origin, labels, mask, segments, view, ids, program_ids, mask_ids, noise_ids)
+            return self._part(x, check_size(frame, "frame"), origin, labels, mask, segments, view, ids, program_ids, mask_ids, noise_ids)
         if compiled.takes(x, ids, program_ids, mask_ids, noise_ids) and not labels:
             y: torch.Tensor = compiled.run(x, self._number, mask, segments, view, ids, program_ids, mask_ids, noise_ids)
             return y

@@ -387,6 +387,7 @@ def test_bad_cells():
         (lambda: cells.Voronoi(count=(2, 200)), ValueError, "count=200 is out of range"),
         (lambda: cells.Grid(rows=20, columns=10), ValueError, "make up to 200 cells; accepted: at most 128"),
         (lambda: cells.Grid(rows="many"), (TypeError, ValueError), "rows"),
+        (lambda: cells.Voronio(), AttributeError, "cells 'Voronio' is unknown; did you mean 'Voronoi'"),
         (lambda: cells.Segments(most=0), ValueError, "most=0 is not accepted"),
         (lambda: cells.Segments(ignore=range(0, 400, 2)), ValueError, "accepted: labels that form 1 to 7 runs"),
         (lambda: Partition(MeanShift(0.2), masks.Voronoi()), TypeError, "cells=.* accepted: cells.Voronoi"),

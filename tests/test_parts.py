@@ -116,6 +116,7 @@ def test_refused():
         (lambda: plain(x, ids=IDS, origin=(0.5, 0), frame=FRAME), r"origin=\(0\.5, 0\) is not accepted"),
         (lambda: plain(x, ids=IDS, origin=[(0, 0)] * 5, frame=FRAME), r"or \(6, 2\) with one pair for each image"),
         (lambda: plain(x, ids=IDS, origin=(0, 0)), "go together"),
+        (lambda: plain(x, ids=IDS, origin=(0, 0), frame=99), "frame=99 is not accepted"),
         (lambda: plain(x, ids=IDS, origin=(0, 0), frame=(30, 30)), "beyond the frame of 30x30"),
         (
             lambda: Pipeline(Contrast(0.4), seed=1)(x, ids=IDS, origin=(0, 0), frame=FRAME),
