@@ -96,7 +96,7 @@ def _plans(stage: Stage) -> list[Plan]:
 
 
 def _row(plan: Plan, launch: Launch, door: bool, size: tuple[int, int], own: int, working: int) -> Row:
-    item_of = plan.arena[launch.item_of : launch.item_of + launch.tiles]
+    item_of = launch.item_of_tiles(plan.arena)
     items = plan.arena[launch.items :][: (int(item_of.max()) + 1) * layout.ITEM].reshape(-1, layout.ITEM)
     values, samples = 3 * _pixels(items[item_of], size), len(np.unique(items[np.unique(item_of), layout.SAMPLE]))
     if launch.kind == "reach":

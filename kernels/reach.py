@@ -32,17 +32,20 @@ from .plan import (
 
 
 @jit
-def tile_of(items, item_of, height, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr, WHOLE: tl.constexpr):
+def tile_of(items, item_of, height, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr, WHOLE: tl.constexpr, EVEN: tl.constexpr):
     """This program's work item and its tile: y [ROWS, 1] and x [1, COLUMNS] clamped to the frame, and which lanes are inside.
 
-    WHOLE: the frame is as wide as whole tiles.
+    WHOLE: the frame is as wide as whole tiles. EVEN: every item covers the frame, and the grid is its tiles across and down, and the items.
     """
-    program = tl.program_id(0)
-    item = items + tl.load(item_of + program) * N_ITEM
-    tile = (program - tl.load(item + OF_FIRST_TILE)).to(tl.uint32)  # unsigned division is shorter
-    wide = tl.load(item + OF_TILES_WIDE).to(tl.uint32)
-    top = (tl.load(item + OF_TILE_Y) + (tile // wide).to(tl.int32)) * ROWS
-    left = (tl.load(item + OF_TILE_X) + (tile % wide).to(tl.int32)) * COLUMNS
+    if EVEN:
+        item, top, left = items + tl.program_id(2) * N_ITEM, tl.program_id(1) * ROWS, tl.program_id(0) * COLUMNS
+    else:
+        program = tl.program_id(0)
+        item = items + tl.load(item_of + program) * N_ITEM
+        tile = (program - tl.load(item + OF_FIRST_TILE)).to(tl.uint32)  # unsigned division is shorter
+        wide = tl.load(item + OF_TILES_WIDE).to(tl.uint32)
+        top = (tl.load(item + OF_TILE_Y) + (tile // wide).to(tl.int32)) * ROWS
+        left = (tl.load(item + OF_TILE_X) + (tile % wide).to(tl.int32)) * COLUMNS
     y = top + tl.arange(0, ROWS)[:, None]
     x = left + tl.arange(0, COLUMNS)[None, :]
     inside = (y < height) & (x < width)
@@ -139,7 +142,7 @@ def reach(
     REACH,  # a tuple of device functions; never annotate it constexpr, or stale binaries are served
 ):
     """One stroke of one two-stroke op per work item."""
-    item, y, x, inside, top, left = tile_of(items, item_of, height, width, ROWS, COLUMNS, False)
+    item, y, x, inside, top, left = tile_of(items, item_of, height, width, ROWS, COLUMNS, False, False)
     n = tl.load(item)
     step = instructions + (n * positions + tl.load(item + OF_BEGIN)) * N_INSTRUCTION
     stroke, stage, source, target = tl.load(item + OF_STROKE), tl.load(item + OF_STAGE), tl.load(item + OF_SOURCE), tl.load(item + OF_TARGET)

@@ -127,9 +127,11 @@ def combine(under, top, operation):
 def weight_of(regions, begin, count, floats, maps, y, x, MASKS, FOLDS: tl.constexpr, MOVES: tl.constexpr):
     """What `count` masks come to: their product, or what their folds say; 1 where there is none. Beside it the strength of the op."""
     yc, xc = y.to(tl.float32) + 0.5, x.to(tl.float32) + 0.5
-    total = yc * 0.0 + xc * 0.0 + 1.0
+    total = tl.full((y.shape[0], x.shape[1]), 1.0, tl.float32)
     strength = total
-    if FOLDS:
+    if len(MASKS) == 0:
+        pass
+    elif FOLDS:
         # A stack, uppermost first. What lies below the lowest is never read; it differs, so that no two of them enter the loop alike.
         one, under, third, fourth = total, total + 1.0, total + 2.0, total + 3.0
         for j in range(begin, begin + count):
@@ -185,9 +187,9 @@ def strided(n, y, x, s0, s2, s3, UNIT: tl.constexpr):
 
 
 @jit
-def whole(size, MULTIPLE: tl.constexpr):
-    """A multiple of MULTIPLE, in a form that shows it to the compiler."""
-    return size // MULTIPLE * MULTIPLE
+def whole(size, BITS: tl.constexpr):
+    """A multiple of 2 ** BITS, in a form that shows it to the compiler and costs one instruction."""
+    return size >> BITS << BITS
 
 
 @jit
@@ -198,6 +200,12 @@ def leave(r, came, out, ROUNDS: tl.constexpr):
         return tl.where(r == settle_value(widen(came), True), came, new)
     else:
         return new
+
+
+@jit
+def level_at(keep, depth, total, base):
+    """A sample among the images before the chains of one depth."""
+    return keep + (depth.to(tl.int64) * total + base)
 
 
 @jit
@@ -235,6 +243,8 @@ def settle(
     DOOR: tl.constexpr,  # the first launch: reads the source, not the canvas
     UNIT: tl.constexpr,  # neighbours in a row of source and out are neighbours in memory
     WHOLE: tl.constexpr,  # the frame is as wide as whole tiles, and all rows are aligned
+    EVEN: tl.constexpr,  # every item covers the frame
+    STROKES: tl.constexpr,  # other launches follow or went before, which read and write the canvas
     FOLDS: tl.constexpr,  # masks may be combined by more than products
     MOVES: tl.constexpr,  # masks may have moved
     WINDOWED: tl.constexpr,  # only windows are stored, else the whole frame of each sample
@@ -248,15 +258,18 @@ def settle(
     MASKS,
 ):  # fmt: skip
     """A run of instructions of one sample per work item."""
+    MASKED: tl.constexpr = len(MASKS) > 0
     if WHOLE:
-        width = whole(width, COLUMNS)
-        s0, s1, s2, o0, o1, o2 = whole(s0, 16), whole(s1, 16), whole(s2, 16), whole(o0, 16), whole(o1, 16), whole(o2, 16)
+        width = whole(width, 5)  # TILE_COLUMNS
+        s0, s1, s2, o0, o1, o2 = whole(s0, 4), whole(s1, 4), whole(s2, 4), whole(o0, 4), whole(o1, 4), whole(o2, 4)
     s1, o1 = tl.cast(s1, tl.int64), tl.cast(o1, tl.int64)
-    item, y, x, inside, top, left = tile_of(items, item_of, height, width, ROWS, COLUMNS, WHOLE)
+    item, y, x, inside, top, left = tile_of(items, item_of, height, width, ROWS, COLUMNS, WHOLE, EVEN)
     # What is loaded is loaded early: a program waits for a chain of loads, each of which tells where the next one reads.
     n, begin, end = tl.load(item), tl.load(item + OF_BEGIN), tl.load(item + OF_END)
     which = tl.load(item + OF_SOURCE)
-    reads, changes = meets(item + OF_READS, top, left, ROWS, COLUMNS), meets(item + OF_CHANGES, top, left, ROWS, COLUMNS)
+    reads, changes = begin < 0, begin < 0
+    if STROKES:
+        reads, changes = meets(item + OF_READS, top, left, ROWS, COLUMNS), meets(item + OF_CHANGES, top, left, ROWS, COLUMNS)
     window = stored(windows, n, samples, height, width, WINDOWED)
     seen_y, seen_x, seen = y, x, inside  # of the frame, whatever is stored of it
     y, x, inside = within(y, x, inside, window, WINDOWED)
@@ -288,16 +301,18 @@ def settle(
         code, count, first = tl.load(step), tl.load(step + OF_COUNT), tl.load(step + OF_MASKS)
         stream, at_table, at_theta, at_words = tl.load(step + OF_STREAM), tl.load(step + OF_TABLE), tl.load(step + OF_THETA), tl.load(step + OF_WORDS)
         depth = tl.load(step + OF_DEPTH)
-        touched = meets(step + OF_Y0, top, left, ROWS, COLUMNS)
-        if (code != IS_EMPTY) & touched:
-            level = keep + (depth.to(tl.int64) * total + base)
-            if code == IS_SAVE:
-                store3(level, at, plane, r, g, b, inside)
+        runs, saves, blended = code != IS_EMPTY, False, False
+        if MASKED:
+            runs, saves, blended = runs & meets(step + OF_Y0, top, left, ROWS, COLUMNS), code == IS_SAVE, count != 0
+        if runs:
+            if saves:
+                store3(level_at(keep, depth, total, base), at, plane, r, g, b, inside)
             else:
                 r1, g1, b1 = r, g, b
-                if code == IS_BLEND:
-                    tl.debug_barrier()  # what SAVE stored in this launch may have been another thread's
-                    r, g, b = fetch_column(view(level, height, width, window, WINDOWED), y, x)
+                if MASKED:
+                    if code == IS_BLEND:
+                        tl.debug_barrier()  # what SAVE stored in this launch may have been another thread's
+                        r, g, b = fetch_column(view(level_at(keep, depth, total, base), height, width, window, WINDOWED), y, x)
                 table = floats + at_table
                 rng = draws_of(ints, ids, n, stream)
                 if MODULATES:
@@ -315,15 +330,16 @@ def settle(
                             theta = modulated(theta, strength)
                         before = view(buffer_at(scratch, which, window), height, width, window, WINDOWED)
                         r1, g1, b1 = SETTLE[i](before, y, x, r, g, b, theta, table, words + at_words, rng)
-                if count == 0:
-                    r, g, b = settle_value(r1, FIXED), settle_value(g1, FIXED), settle_value(b1, FIXED)
-                else:
+                if blended:
                     if not MODULATES:
                         m, _ = weight_of(regions, first, count, floats, around, mask_y, mask_x, MASKS, FOLDS, MOVES)
                     light = in_linear_light(regions, first, count) if LINEAR else False
                     r, g, b = mix(r, r1, m, light, FIXED, LINEAR), mix(g, g1, m, light, FIXED, LINEAR), mix(b, b1, m, light, FIXED, LINEAR)
-    if reads:
-        store3(canvas + base, at, plane, r, g, b, inside)
+                else:
+                    r, g, b = settle_value(r1, FIXED), settle_value(g1, FIXED), settle_value(b1, FIXED)
+    if STROKES:
+        if reads:
+            store3(canvas + base, at, plane, r, g, b, inside)
     if changes == 0:
         to = out + strided(parent, down, across, o0, o2, o3, UNIT)
         if WINDOWED:

@@ -91,6 +91,8 @@ def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "
                 "DOOR": door,
                 "UNIT": True,
                 "WHOLE": not windowed,
+                "EVEN": not windowed and (door or not families),
+                "STROKES": bool(strokes),
                 "LEVELLED": windowed and folds,
                 "FOLDS": folds,
                 "MOVES": moves,

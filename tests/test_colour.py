@@ -133,7 +133,7 @@ def test_device_equals_the_twin(which, device):
         else torch.stack([colour.grey(*values), colour.linear_from_srgb(values[0]), colour.srgb_from_linear(values[1])])
     )
     out = torch.zeros_like(values, device=device)
-    launch_on(out, _convert, 1, (values.to(device), out), {}, which=which, N=n)
+    launch_on(out, _convert, (1,), (values.to(device), out), {}, which=which, N=n)
     assert torch.equal(out.cpu(), want)
 
 

@@ -1,5 +1,7 @@
 """`Pipeline.explain`: what it counts is what is launched."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,7 @@ from degrade.made_masks import resolve
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32], ids=str)
 def test_counts_the_launches_and_tiles_that_run(dtype, monkeypatch):
     launched = []
-    monkeypatch.setattr(engine, "launch_on", lambda x, kernel, tiles, *_, **__: launched.append((kernel.__name__, tiles)))
+    monkeypatch.setattr(engine, "launch_on", lambda x, kernel, grid, *_, **__: launched.append((kernel.__name__, math.prod(grid))))
     pipe = mixed()
     told = pipe.explain((40, 70), batch=5, dtype=dtype)
     program = pipe.sample(range(5), (40, 70))

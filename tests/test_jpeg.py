@@ -247,7 +247,7 @@ def test_device_equals_pillow(device, height, width, dtype, subsampling):
         theta = torch.from_numpy(theta[0]).to(device)
         tiles = -(-width // TILE_COLUMNS) * -(-height // TILE_ROWS)
         for kernel in (reach_kernel, settle_kernel):
-            launch_on(canvas, kernel, tiles, (canvas, scratch, height, width, theta, table), {"num_warps": 4})
+            launch_on(canvas, kernel, (tiles,), (canvas, scratch, height, width, theta, table), {"num_warps": 4})
         expected = as_tensor([pillow(image, quality, subsampling)])[0]
         out = canvas.cpu()
         if dtype == torch.uint16:

@@ -245,7 +245,7 @@ def test_device_equals_twin(name, size, device):
         out = torch.full((6, h, w), -1.0, device=device)
         bank = (mask.bank if mask.bank is not None else torch.zeros(1)).to(device)
         tiles = -(-w // 32) * -(-h // 16) * 6
-        launch_on(out, _render, tiles, (out, torch.from_numpy(numbers).to(device), bank, mask.columns, h, w), {}, SHAPE=(type(mask).device,))
+        launch_on(out, _render, (tiles,), (out, torch.from_numpy(numbers).to(device), bank, mask.columns, h, w), {}, SHAPE=(type(mask).device,))
         assert torch.equal(out.cpu(), render(mask, numbers, h, w))
 
 
@@ -255,7 +255,7 @@ def test_device_reads_plain_maps(device):
     numbers = mask.draw(uniforms(mask, 6), 20, 40)
     out = torch.full((6, 20, 40), -1.0, device=device)
     arguments = out, torch.from_numpy(numbers).to(device), mask.bank.to(device), mask.columns, 20, 40
-    launch_on(out, _render, 2 * 2 * 6, arguments, {}, SHAPE=(masks.FromTensor.device,))
+    launch_on(out, _render, (2 * 2 * 6,), arguments, {}, SHAPE=(masks.FromTensor.device,))
     assert torch.equal(out.cpu(), mask.bank[numbers[:, 0].astype(int)])
 
 
@@ -322,7 +322,7 @@ def test_device_equals_twin_on_given_shapes(given, device):
     numbers = mask.draw(uniforms(mask, 3), 33, 48)
     out = torch.full((3, 33, 48), -1.0, device=device)
     arguments = out, torch.from_numpy(numbers).to(device), torch.zeros(1, device=device), mask.columns, 33, 48
-    launch_on(out, _render, 3 * 2 * 3, arguments, {}, SHAPE=(type(mask).device,))
+    launch_on(out, _render, (3 * 2 * 3,), arguments, {}, SHAPE=(type(mask).device,))
     assert torch.equal(out.cpu(), render(mask, numbers, 33, 48))
 
 

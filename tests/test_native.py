@@ -25,7 +25,7 @@ I32, F32, I64 = torch.int32, torch.float32, torch.int64
 
 
 def run(kernel, *arguments, programs=1, **constants):
-    native.launch(kernel, programs, arguments, constants)
+    native.launch(kernel, (programs,), arguments, constants)
 
 
 @contextmanager
@@ -589,12 +589,7 @@ def _used_atomic(x, out):
     tl.store(out, tl.atomic_add(x, 1.0))
 
 
-@jit
-def _second_axis(x, out):
-    tl.store(out + tl.program_id(1), tl.load(x))
-
-
-@pytest.mark.parametrize("kernel, named", [(_dot, "tt.dot"), (_used_atomic, "atomic"), (_second_axis, "tt.get_program_id y")])
+@pytest.mark.parametrize("kernel, named", [(_dot, "tt.dot"), (_used_atomic, "atomic")])
 def test_what_is_not_known_is_named(kernel, named):
     from degrade.backends.native.ttir import UnknownOperation
 
@@ -602,7 +597,23 @@ def test_what_is_not_known_is_named(kernel, named):
         run(kernel, torch.zeros(256), torch.zeros(256))
 
 
-# ---- threads, processes, the cache -----------------------------------------------------------------------------------------
+# ---- grids, threads, processes, the cache -----------------------------------------------------------------------------------------
+
+
+@jit
+def _where(out, WIDE: tl.constexpr, HIGH: tl.constexpr):
+    x, y, z = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    tl.store(out + (z * HIGH + y) * WIDE + x, (z * 100 + y) * 100 + x)
+
+
+@pytest.mark.parametrize("grid", [(1, 1, 1), (5,), (3, 4), (1, 5, 3), (4, 1, 6), (3, 2, 5)], ids=str)
+def test_programs_of_a_grid(grid):
+    wide, high, deep = (*grid, 1, 1)[:3]
+    out = torch.full((deep, high, wide), -1, dtype=I32)
+    with threads(3):
+        native.launch(_where, grid, (out,), {"WIDE": wide, "HIGH": high})
+    z, y, x = torch.meshgrid(*map(torch.arange, out.shape), indexing="ij")
+    assert torch.equal(out, ((z * 100 + y) * 100 + x).to(I32))
 
 
 @jit

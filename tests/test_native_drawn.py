@@ -170,7 +170,7 @@ def holds(seed, folder):
     x = np.random.default_rng(seed).integers(-50, 50, 4 * size).astype(np.int32)
     for n, m in ((0, 1), (1, 2), (3, 2)):
         out = torch.zeros(5 * size + 2, dtype=torch.int32)
-        native.launch(kernel, 1, (torch.from_numpy(x), torch.zeros(2 * size, dtype=torch.int32), out, n, m), {"N": size})
+        native.launch(kernel, (1,), (torch.from_numpy(x), torch.zeros(2 * size, dtype=torch.int32), out, n, m), {"N": size})
         np.testing.assert_array_equal(out.numpy(), by_numpy(source, x, n, m, size), err_msg=f"seed {seed}, n = {n}, m = {m}:\n{source}")
 
 

@@ -55,7 +55,7 @@ def test_otsu_gains_are_rounded_as_by_a_division(device):
     p = np.concatenate([np.arange(4096), 2 ** g.uniform(0, 30, 12288) // 1, 2.0 ** np.arange(30) + 1, 2.0 ** np.arange(1, 31) - 1, np.zeros(4)])
     s = g.integers(0, 256, len(p)) * p // g.integers(1, 9, len(p))
     out = torch.zeros(len(p), dtype=torch.float64, device=device)
-    launch_on(out, _gains, len(p) // 64, (torch.from_numpy(p).to(device), torch.from_numpy(s).to(device), out), {}, N=64)
+    launch_on(out, _gains, (len(p) // 64,), (torch.from_numpy(p).to(device), torch.from_numpy(s).to(device), out), {}, N=64)
     assert np.array_equal(out.cpu().numpy(), np.where(p > 0, s * s / np.maximum(p, 1), 0.0))
 
 

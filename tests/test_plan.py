@@ -26,7 +26,7 @@ def planned(recipe, count=64, size=SIZE):
 
 def items(plan, launch):
     """The work items of a launch, and the item of each tile."""
-    tiles = plan.arena[launch.item_of : launch.item_of + launch.tiles]
+    tiles = launch.item_of_tiles(plan.arena)
     count = tiles.max(initial=-1) + 1
     return plan.arena[launch.items : launch.items + count * layout.ITEM].reshape(count, layout.ITEM), tiles
 

@@ -52,7 +52,7 @@ def test_device_words_equal_the_twin(device):
 
     out = torch.zeros(4, 16, 4, dtype=torch.int64, device=device)
     arguments = int32([key & rng.MASK]), int32([key >> 32]), int32(pixels), int32(streams), int32(low), int32(high), out
-    launch_on(out, _words, 1, arguments, {}, N=16)
+    launch_on(out, _words, (1,), arguments, {}, N=16)
     for k in range(4):
         want = rng.philox(key, pixels, np.full(1, streams[k] + 3), low[k : k + 1], high[k : k + 1])
         assert np.array_equal(out[k].cpu().numpy(), np.stack(want, 1))

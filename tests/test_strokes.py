@@ -143,7 +143,7 @@ def test_passes_end_together_and_alternate_between_two_buffers():
     assert (program.code == subtract).any()
     last = {}
     for launch in plan.launches[1:-1]:
-        for item in plan.arena[launch.items :][: layout.ITEM * 16].reshape(-1, layout.ITEM)[: len(set(plan.arena[launch.item_of :][: launch.tiles]))]:
+        for item in plan.arena[launch.items :][: layout.ITEM * 16].reshape(-1, layout.ITEM)[: len(set(launch.item_of_tiles(plan.arena)))]:
             n = item[layout.SAMPLE]
             assert item[layout.SOURCE] == last.get(n, 0) and item[layout.TARGET] != item[layout.SOURCE]
             if item[layout.TARGET]:

@@ -189,7 +189,7 @@ def run_reach(plan: Plan, buffers: Buffers, launch: Launch, stream: torch.cuda.S
 def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None:
     points = (1 << len(plan.vocabulary.points)) - 1  # the first launch finishes no stroke
     constants = {
-        "FIXED": buffers.fixed, "ROUNDS": buffers.rounds, "DOOR": door, "UNIT": buffers.unit, "WHOLE": buffers.whole, "FOLDS": plan.folds, "MOVES": plan.moves, "WINDOWED": plan.windowed, "LEVELLED": plan.levelled, "MODULATES": plan.modulates & points if door else plan.modulates, "LINEAR": plan.linear, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS,
+        "FIXED": buffers.fixed, "ROUNDS": buffers.rounds, "DOOR": door, "UNIT": buffers.unit, "WHOLE": buffers.whole, "EVEN": launch.even is not None, "STROKES": bool(plan.vocabulary.strokes), "FOLDS": plan.folds, "MOVES": plan.moves, "WINDOWED": plan.windowed, "LEVELLED": plan.levelled, "MODULATES": plan.modulates & points if door else plan.modulates, "LINEAR": plan.linear, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS,
         "POINT": plan.vocabulary.functions, "SETTLE": () if door else plan.vocabulary.settles, "MASKS": tuple(find_mask(f).device for f in plan.families),
     }  # fmt: skip
     warps = settle_warps(() if door else plan.vocabulary.strokes)
@@ -197,7 +197,7 @@ def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None
         plan,
         buffers,
         launch,
-        (door, *plan.settles),
+        (door, launch.even is not None, *plan.settles),
         settle,
         constants,
         {"num_warps": warps, **limit(SETTLE_REGISTERS)},
@@ -228,19 +228,19 @@ def run(
     key = launch.kind, which, buffers.kind
     stream = stream or buffers.stream
     if binary := plan.vocabulary.binaries.get(key):
-        binary.launch(launch.tiles, stream, (*buffers.addresses(launch), *constants.values()))
+        binary.launch(launch.grid, stream, (*buffers.addresses(launch), *constants.values()))
         return
     with torch.cuda.stream(stream):
-        built = launch_on(buffers.out, kernel, launch.tiles, buffers.arguments(launch), options, **constants)
+        built = launch_on(buffers.out, kernel, launch.grid, buffers.arguments(launch), options, **constants)
     if built:
         plan.vocabulary.binaries[key] = Binary(built)
 
 
-def launch_on(x: torch.Tensor, kernel: Any, tiles: int, arguments: tuple[Any, ...], options: dict[str, Any], **constants: Any) -> Any:
+def launch_on(x: torch.Tensor, kernel: Any, grid: tuple[int, ...], arguments: tuple[Any, ...], options: dict[str, Any], **constants: Any) -> Any:
     """Run a kernel where the images are; return what Triton built, if it did. Options are for a GPU."""
     if x.is_cuda or native.interpreted():
-        return kernel[(tiles,)](*arguments, **constants, enable_fp_fusion=False, **options)
-    native.launch(kernel, tiles, arguments, constants)
+        return kernel[grid](*arguments, **constants, enable_fp_fusion=False, **options)
+    native.launch(kernel, grid, arguments, constants)
     return None
 
 
@@ -250,6 +250,6 @@ class Binary:
     def __init__(self, built: Any) -> None:
         self.run, self.function, self.metadata = built.run, built.function, built.packed_metadata
 
-    def launch(self, tiles: int, stream: torch.cuda.Stream | None, arguments: tuple[Any, ...]) -> None:
+    def launch(self, grid: tuple[int, int, int], stream: torch.cuda.Stream | None, arguments: tuple[Any, ...]) -> None:
         """What Triton does in the end, for arguments in the order of the kernel's; hooks that others have set are not called."""
-        self.run(tiles, 1, 1, stream.cuda_stream if stream else 0, self.function, self.metadata, None, None, None, *arguments)
+        self.run(*grid, stream.cuda_stream if stream else 0, self.function, self.metadata, None, None, None, *arguments)

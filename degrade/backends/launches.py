@@ -62,7 +62,8 @@ def launches(
     )
     if window is not None:
         items.rect[:] = intersect(items.rect, window[:, items.rows[:, layout.SAMPLE]])
-    return upload(items, turn, arena), buffers
+    even = np.concatenate(((after == 0) | (not steps.program.families), np.zeros(len(number), dtype=bool))) if window is None else None
+    return upload(items, turn, arena, even), buffers
 
 
 @lru_cache(maxsize=16)
@@ -70,7 +71,8 @@ def _single(at: int, samples: int, positions: int, height: int, width: int) -> t
     """The one launch of a batch without two-stroke ops, as a part of an arena: it depends on nothing that is drawn."""
     arena = Arena(at)
     frame = np.array([0, height, 0, width], dtype=np.int32)
-    single = upload(_runs(repeated(frame, samples), np.arange(samples), 0, positions), np.zeros(samples, dtype=np.int64), arena)
+    runs = _runs(repeated(frame, samples), np.arange(samples), 0, positions)
+    single = upload(runs, np.zeros(samples, dtype=np.int64), arena, np.ones(samples, dtype=bool))
     return arena.join(), single
 
 

@@ -132,7 +132,7 @@ class Layout:
 def _kept(steps: Steps, arena: Arena) -> Layout:
     """The layout of steps without masks, that of an earlier batch if it was the same."""
     kept: dict[bytes, tuple[Layout, Array]] = steps.vocabulary.layouts
-    key = steps.key()
+    key = steps.key() + bytes([not steps.program.families])  # with masks in other batches, other grids
     if (found := kept.get(key)) is None:
         if len(kept) >= MOST_LAYOUTS:
             kept.clear()

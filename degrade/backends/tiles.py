@@ -16,6 +16,7 @@ from .arena import Arena
 
 TILES = -np.array([[TILE_ROWS], [TILE_ROWS], [TILE_COLUMNS], [TILE_COLUMNS]], dtype=np.int32)
 SETTLE = -1  # in place of one of the reach kernels
+MOST_ITEMS = 65535  # what a grid can be deep
 
 
 class Launch(NamedTuple):
@@ -26,6 +27,17 @@ class Launch(NamedTuple):
     item_of: int
     tiles: int
     kernel: int = 0  # which of the plan's reach kernels
+    even: tuple[int, int] | None = None  # if every item covers the frame, how many tiles it has across and down; it then needs no list
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        return (*self.even, self.tiles // (self.even[0] * self.even[1])) if self.even else (self.tiles, 1, 1)
+
+    def item_of_tiles(self, arena: Array) -> Array:
+        """Of every tile, which of the launch's items it belongs to."""
+        if self.even:
+            return np.arange(self.tiles) // (self.even[0] * self.even[1])
+        return arena[self.item_of : self.item_of + self.tiles]
 
 
 class Items(NamedTuple):
@@ -36,8 +48,11 @@ class Items(NamedTuple):
     kernel: Array  # (n,)
 
 
-def upload(items: Items, turn: Array, arena: Arena) -> tuple[Launch, ...]:
-    """Upload items in the order of their turns, a launch for each turn, and for each launch the item of every tile; equal lists once."""
+def upload(items: Items, turn: Array, arena: Arena, even: Array | None = None) -> tuple[Launch, ...]:
+    """Upload items in the order of their turns, a launch for each turn, and for each launch the item of every tile; equal lists once.
+
+    even: of each item, whether it and all others of its turn cover the frame, whose tiles need no list.
+    """
     order = turn.argsort(kind="stable")
     turn, rows, kernel = turn[order], items.rows.take(order, axis=0), items.kernel[order]
     edges = np.array([0, *((turn[1:] != turn[:-1]).nonzero()[0] + 1).tolist(), len(turn)])
@@ -49,24 +64,31 @@ def upload(items: Items, turn: Array, arena: Arena) -> tuple[Launch, ...]:
     begin, count = sums[edges], edges[1:] - edges[:-1]
     rows[:, layout.FIRST_TILE] = sums[:-1] - begin[:-1].repeat(count)
     rows[:, layout.TILE_Y], rows[:, layout.TILE_X], rows[:, layout.TILES_WIDE] = top, left, np.maximum(wide, 1)
-    at = arena.add(rows)
-    lists = _tile_lists(tiles, edges, arena)
-    kernel = kernel[edges[:-1]]
+    at, first = arena.add(rows), edges[:-1]
+    alike = (count <= MOST_ITEMS) & even[order][first] if even is not None else np.zeros(len(first), dtype=bool)
+    grids = [grid if own else None for grid, own in zip(zip(wide[first].tolist(), (tiles // np.maximum(wide, 1))[first].tolist()), alike.tolist())]
+    lists = _tile_lists(tiles, edges, ~alike, arena)
+    kernel = kernel[first]
     kinds = ["settle" if settle else "reach" for settle in (kernel == SETTLE).tolist()]
-    return tuple(map(Launch, kinds, (at + edges * layout.ITEM).tolist(), lists, (begin[1:] - begin[:-1]).tolist(), np.maximum(kernel, 0).tolist()))
+    own = (at + edges * layout.ITEM).tolist()
+    return tuple(map(Launch, kinds, own, lists, (begin[1:] - begin[:-1]).tolist(), np.maximum(kernel, 0).tolist(), grids))
 
 
-def _tile_lists(tiles: Array, edges: Array, arena: Arena) -> list[int]:
-    """Of each launch, where the list of its tiles' items stands.
+def _tile_lists(tiles: Array, edges: Array, listed: Array, arena: Arena) -> list[int]:
+    """Of each launch that is listed, where the list of its tiles' items stands.
 
     Where all items of a launch have equally many tiles, its list is the beginning of that of any launch with more such items.
     """
     least, most = (f.reduceat(tiles, edges[:-1]) if len(tiles) else tiles for f in (np.minimum, np.maximum))
     even = np.where(least == most, least, -1).tolist()
-    longest = dict(sorted(zip(even, (edges[1:] - edges[:-1]).tolist())))  # of equal keys the last stays
+    listed, count = listed.tolist(), (edges[1:] - edges[:-1]).tolist()
+    longest = dict(sorted((each, items) for each, items, own in zip(even, count, listed) if own))  # of equal keys the last stays
     known: dict[int | bytes, int] = {each: arena.add(_even_list(each, items)) for each, items in longest.items() if each >= 0}
     out = []
-    for (first, end), each in zip(pairwise(edges.tolist()), even):
+    for (first, end), each, own in zip(pairwise(edges.tolist()), even, listed):
+        if not own:
+            out.append(0)
+            continue
         key: Any = each if each >= 0 else tiles[first:end].tobytes()
         if key not in known:
             known[key] = arena.add(np.arange(end - first, dtype=np.int32).repeat(tiles[first:end]))

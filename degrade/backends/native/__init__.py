@@ -46,9 +46,9 @@ def _converts_halves() -> bool:
     return bool(binding.get_host_cpu_features().get("f16c"))
 
 
-def launch(kernel: Any, tiles: int, arguments: tuple[Any, ...], constants: dict[str, Any]) -> None:
+def launch(kernel: Any, grid: tuple[int, ...], arguments: tuple[Any, ...], constants: dict[str, Any]) -> None:
     """Run a kernel on CPU tensors, built at its first use."""
-    _launch()(kernel, tiles, arguments, constants)
+    _launch()(kernel, grid, arguments, constants)
 
 
 @functools.cache

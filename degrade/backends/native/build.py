@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import hashlib
+import math
 import os
 import threading
 from collections.abc import Sequence
@@ -29,8 +30,8 @@ PIECES = 4  # pieces of work per thread: tiles differ in cost
 ALIGNMENT = 64
 
 
-def launch(kernel: Any, tiles: int, arguments: Sequence[Any], constants: dict[str, Any]) -> None:
-    """Run a kernel on CPU tensors: `tiles` programs, over as many threads as torch uses."""
+def launch(kernel: Any, grid: tuple[int, ...], arguments: Sequence[Any], constants: dict[str, Any]) -> None:
+    """Run a kernel on CPU tensors: the programs of a grid of up to three axes, over as many threads as torch uses."""
     words, kinds = [], []
     for a in arguments:
         if isinstance(a, torch.Tensor):
@@ -39,7 +40,8 @@ def launch(kernel: Any, tiles: int, arguments: Sequence[Any], constants: dict[st
         else:
             words.append(a)
             kinds.append(-(2**31) <= a < 2**31)
-    built, block = _find(kernel, tuple(kinds), constants), (ctypes.c_int64 * len(words))(*words)
+    built, block = _find(kernel, tuple(kinds), constants), (ctypes.c_int64 * (len(words) + 2))(*words, *(*grid, 1)[:2])
+    tiles = math.prod(grid)
     threads = min(torch.get_num_threads(), tiles)
     if threads == 1:
         built.run(block, 0, tiles)
@@ -83,7 +85,7 @@ class Built:
         self.call = ctypes.CFUNCTYPE(None, *kinds)(engine.get_function_address("run"))  # lets other threads run meanwhile
 
     def run(self, words: Any, begin: int, end: int) -> None:
-        """Programs begin to end, on this thread. `words` is an array of 64-bit integers, one for each argument."""
+        """Programs begin to end, on this thread. `words` is an array of 64-bit integers, one for each argument, then two of the grid's sizes."""
         try:
             at = self.local.at
         except AttributeError:

@@ -28,7 +28,7 @@ LINE = 64  # bytes: where arrays of the workspace begin
 def lower(arguments: list[Value], body: Block) -> tuple[str, int]:
     """A module with `run(arguments, workspace, begin, end)`, which runs a range of programs, and the bytes of workspace it needs.
 
-    `arguments` points to one 64-bit word per argument of the kernel.
+    `arguments` points to one 64-bit word per argument of the kernel, then to how many programs the grid has along x and y.
     """
     return Lowering(arguments, body).module()
 
@@ -89,13 +89,17 @@ class Lowering(Text):
             kind = scalar_type(v.type.element)
             loads.append(f"  %p{i} = getelementptr i64, ptr %arguments, i64 {i}\n  %a{i} = load {kind}, ptr %p{i}")
             passed.append(f"{kind} %a{i}")
+        for i, size in enumerate(("wide", "high"), start=len(self.arguments)):
+            loads.append(f"  %p{i} = getelementptr i64, ptr %arguments, i64 {i}\n  %{size} = load i32, ptr %p{i}")
+        indices = ", ".join(f"i32 %{axis}" for axis in "xyz")
         text = (
             "\n".join(sorted(self.declared))
-            + f"\n\ndefine internal void @program({parameters}, ptr noalias %space, i32 %program) {{\nentry:\n{body}\n  ret void\n}}\n\n"
+            + f"\n\ndefine internal void @program({parameters}, ptr noalias %space, {indices}) {{\nentry:\n{body}\n  ret void\n}}\n\n"
             + "define void @run(ptr %arguments, ptr noalias %space, i32 %begin, i32 %end) {\nentry:\n"
             + "\n".join(loads)
             + "\n  br label %next\nnext:\n  %program = phi i32 [ %begin, %entry ], [ %following, %next ]\n"
-            + f"  call void @program({', '.join(passed)}, ptr %space, i32 %program)\n"
+            + "  %x = urem i32 %program, %wide\n  %rows = udiv i32 %program, %wide\n  %y = urem i32 %rows, %high\n  %z = udiv i32 %rows, %high\n"
+            + f"  call void @program({', '.join(passed)}, ptr %space, {indices})\n"
             + "  %following = add i32 %program, 1\n  %more = icmp slt i32 %following, %end\n"
             + "  br i1 %more, label %next, label %done\ndone:\n  ret void\n}\n"
         )
@@ -462,9 +466,7 @@ class Lowering(Text):
             return
         arguments = [self.scalars[v] for v in op.operands]
         if op.name == "tt.get_program_id":
-            if not re.match(r"tt\.get_program_id x\b", op.text):
-                raise UnknownOperation(f"the operation {op.text.partition(' :')[0]}: launches have one axis")
-            self.scalars[op.results[0]] = "%program"
+            self.scalars[op.results[0]] = "%" + op.text.removeprefix("tt.get_program_id ")[0]
         elif op.name == "tt.addptr":
             kind, index = scalar_type(op.operands[0].type.pointee), scalar_type(op.operands[1].type.element)
             own = self.emit(f"getelementptr {kind}, ptr {arguments[0]}, {index} {arguments[1]}")
