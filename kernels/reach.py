@@ -32,6 +32,12 @@ from .plan import (
 
 
 @jit
+def whole(size, BITS: tl.constexpr):
+    """A multiple of 2 ** BITS, in a form that shows it to the compiler and costs one instruction."""
+    return size >> BITS << BITS
+
+
+@jit
 def tile_of(items, item_of, height, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr, WHOLE: tl.constexpr, EVEN: tl.constexpr):
     """This program's work item and its tile: y [ROWS, 1] and x [1, COLUMNS] clamped to the frame, and which lanes are inside.
 
@@ -136,13 +142,17 @@ def reach(
     height,  # of the frame
     width,
     FIXED: tl.constexpr,  # 16-bit fixed point, else float32
+    WHOLE: tl.constexpr,  # the frame is as wide as whole tiles
+    EVEN: tl.constexpr,  # every item covers the frame
     WINDOWED: tl.constexpr,  # only windows are stored, else the whole frame of each sample
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
     REACH,  # a tuple of device functions; never annotate it constexpr, or stale binaries are served
 ):
     """One stroke of one two-stroke op per work item."""
-    item, y, x, inside, top, left = tile_of(items, item_of, height, width, ROWS, COLUMNS, False, False)
+    if WHOLE:
+        width = whole(width, 5)  # TILE_COLUMNS
+    item, y, x, inside, top, left = tile_of(items, item_of, height, width, ROWS, COLUMNS, WHOLE, EVEN)
     n = tl.load(item)
     step = instructions + (n * positions + tl.load(item + OF_BEGIN)) * N_INSTRUCTION
     stroke, stage, source, target = tl.load(item + OF_STROKE), tl.load(item + OF_STAGE), tl.load(item + OF_SOURCE), tl.load(item + OF_TARGET)

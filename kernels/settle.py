@@ -59,7 +59,7 @@ from .plan import (
     OF_Y0,
     TO_NEXT,
 )
-from .reach import buffer_at, draws_of, scalars8, store3, stored, tile_of, view, within
+from .reach import buffer_at, draws_of, scalars8, store3, stored, tile_of, view, whole, within
 
 
 @jit
@@ -184,12 +184,6 @@ def strided(n, y, x, s0, s2, s3, UNIT: tl.constexpr):
     else:
         at = tl.max_contiguous(y.to(tl.int64) * s2 + x.to(tl.int64) * s3, (1, 2))  # as in fetch.place
     return n.to(tl.int64) * s0 + at
-
-
-@jit
-def whole(size, BITS: tl.constexpr):
-    """A multiple of 2 ** BITS, in a form that shows it to the compiler and costs one instruction."""
-    return size >> BITS << BITS
 
 
 @jit

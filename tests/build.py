@@ -77,7 +77,7 @@ def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "
     ops = [find(name) for name in names]
     points = tuple(op for op in ops if issubclass(op, PointOp))
     strokes = tuple(op for op in ops if op not in points)
-    common = dict(FIXED=dtype != "float32", WINDOWED=windowed, ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS)
+    common = dict(FIXED=dtype != "float32", WHOLE=not windowed, WINDOWED=windowed, ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS)
     tuples = dict(POINT=tuple(op.point for op in points), MASKS=tuple(find_mask(f).device for f in families))
     rows = [
         build(
@@ -90,7 +90,6 @@ def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "
                 "ROUNDS": dtype in ("float16", "bfloat16"),
                 "DOOR": door,
                 "UNIT": True,
-                "WHOLE": not windowed,
                 "EVEN": not windowed and (door or not families),
                 "STROKES": bool(strokes),
                 "LEVELLED": windowed and folds,
@@ -108,7 +107,7 @@ def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "
     own = ((tuple(s.fn for s in op.strokes), op.registers, op.warps) for op in strokes if op.several)
     for functions, registers, warps in ((shared, None, TwoStrokeOp.warps), *own):
         if functions:
-            rows.append(build(reach, warps, target, dtype, common, {"REACH": functions}, registers))
+            rows.append(build(reach, warps, target, dtype, {**common, "EVEN": not windowed and not families}, {"REACH": functions}, registers))
     return [dict(row, ops=list(names)) for row in rows]
 
 

@@ -132,9 +132,8 @@ class Buffers:
         self.numbers = {"settle": (*shape, *strides), "reach": shape}
         self.unit = x.stride(3) == self.out.stride(3) == 1
         aligned = x.data_ptr() % ALIGNMENT == 0
-        self.whole = (
-            not plan.windowed and self.unit and aligned and x.shape[3] % TILE_COLUMNS == 0 and not any(s % ALIGNMENT for s in strides if s != 1)
-        )
+        self.wide = not plan.windowed and x.shape[3] % TILE_COLUMNS == 0
+        self.whole = self.wide and self.unit and aligned and not any(s % ALIGNMENT for s in strides if s != 1)
         # With no two-stroke op every sample goes from source to result in one launch and needs no canvas. What is never read or
         # written may lie anywhere.
         strokes = len(plan.launches) > 1
@@ -182,8 +181,12 @@ class Buffers:
 
 def run_reach(plan: Plan, buffers: Buffers, launch: Launch, stream: torch.cuda.Stream | None = None) -> None:
     functions, registers, warps = plan.vocabulary.kernels[launch.kernel]
-    constants = {"FIXED": buffers.fixed, "WINDOWED": plan.windowed, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS, "REACH": functions}
-    run(plan, buffers, launch, (launch.kernel, plan.windowed), reach, constants, {"num_warps": warps, **limit(registers)}, stream)
+    whole, even = buffers.wide, launch.even is not None
+    constants = {
+        "FIXED": buffers.fixed, "WHOLE": whole, "EVEN": even, "WINDOWED": plan.windowed, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS,
+        "REACH": functions,
+    }  # fmt: skip
+    run(plan, buffers, launch, (launch.kernel, whole, even, plan.windowed), reach, constants, {"num_warps": warps, **limit(registers)}, stream)
 
 
 def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None:

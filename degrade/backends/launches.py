@@ -62,7 +62,8 @@ def launches(
     )
     if window is not None:
         items.rect[:] = intersect(items.rect, window[:, items.rows[:, layout.SAMPLE]])
-    even = np.concatenate(((after == 0) | (not steps.program.families), np.zeros(len(number), dtype=bool))) if window is None else None
+    unmasked = not steps.program.families
+    even = np.concatenate(((after == 0) | unmasked, unmasked & steps.vocabulary.over_frame[reaches.kernel])) if window is None else None
     return upload(items, turn, arena, even), buffers
 
 

@@ -47,6 +47,9 @@ class Vocabulary:
         self.with_identity, self.with_tables = _with_own(ops, Op, "identity"), _with_own(ops, Op, "tables")
         self.with_radius = _with_own(ops, TwoStrokeOp, "radius")
         self.with_schedule, self.with_extents = _with_own(ops, TwoStrokeOp, "schedule", "extents"), _with_own(ops, TwoStrokeOp, "extents")
+        # Of each reach kernel, whether every pass of its ops works on the whole frame, where no mask says less.
+        partly = {ops[i] for i in self.with_extents} | {op for op in self.strokes if any(s.solo for s in op.strokes)}
+        self.over_frame = np.array([partly.isdisjoint(served) for served in (shared, *([op] for op in own))])
         self.neutral = np.array([next(iter(op.parameters.values())).neutral for op in ops], dtype=np.float32)
         self.neutral[list(self.with_identity)] = np.nan
         # The branches of settle, as bits, of ops whose first parameter may differ from pixel to pixel.
