@@ -188,6 +188,7 @@ class Op:
     # table depends on it. The last of the eight parameters must be free.
     modulates: ClassVar[bool] = False
     on_grid: ClassVar[bool] = False  # works on blocks whose grid begins in a corner of the image
+    settle_warps: ClassVar[int] = 2  # threads by 32, of eight pixels each; more for a settle that holds too much for that
     strengths: ClassVar[int] = 12  # of other ops, at how many parameters it runs where a mask is its strength (`degrade.kernels.levels`)
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -442,10 +443,9 @@ class TwoStrokeOp(Op):
     strokes: ClassVar[tuple[Stroke, ...]] = ()
     words: ClassVar[int] = 0  # int64 words per sample; they hold statistics, which need the whole frame
     whole_frame: ClassVar[bool] = False  # reads anywhere: a statistic of the image, or a far displacement
-    # Of its strokes, if it has several passes: a limit, where the compiler's own choice spills, and threads by 32.
+    # Of its strokes: a limit, if they have a kernel of their own and the compiler's own choice spills; and threads by 32.
     registers: ClassVar[int | None] = None
     warps: ClassVar[int] = 4
-    settle_warps: ClassVar[int] = 4  # four pixels a thread; 8 for a settle that holds too much for that
     several: ClassVar[bool]  # whether it may take more than one pass, and so has a reach kernel of its own
     block: ClassVar[int] = 1  # side of the aligned squares that it can only compute whole; at most a tile
 

@@ -67,11 +67,12 @@ def build(kernel, warps, target, dtype, constants, tuples, registers=None):
 def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "blob", "from_tensor"), folds=False, windowed=False, moves=False):
     """Both kernels for one set of ops."""
     from degrade.backends.engine import SETTLE_REGISTERS, settle_warps
+    from degrade.backends.vocabulary import Vocabulary
     from degrade.kernels.fetch import TILE_COLUMNS, TILE_ROWS
     from degrade.kernels.reach import reach
     from degrade.kernels.settle import settle
     from degrade.masks import find as find_mask
-    from degrade.op import PointOp, TwoStrokeOp
+    from degrade.op import PointOp
     from degrade.ops import find
 
     ops = [find(name) for name in names]
@@ -82,7 +83,7 @@ def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "
     rows = [
         build(
             settle,
-            settle_warps(() if door else strokes),
+            settle_warps(points if door else ops, folds or moves or windowed),
             target,
             dtype,
             {
@@ -103,9 +104,7 @@ def report(target, names, dtype, families=("rectangle", "ellipse", "gradient", "
         )
         for door in ((True, False) if strokes else (True,))  # point ops alone take one launch
     ]
-    shared = tuple(op.strokes[0].fn for op in strokes if not op.several)
-    own = ((tuple(s.fn for s in op.strokes), op.registers, op.warps) for op in strokes if op.several)
-    for functions, registers, warps in ((shared, None, TwoStrokeOp.warps), *own):
+    for functions, registers, warps in Vocabulary(tuple(ops)).kernels:
         if functions:
             rows.append(build(reach, warps, target, dtype, {**common, "EVEN": not windowed and not families}, {"REACH": functions}, registers))
     return [dict(row, ops=list(names)) for row in rows]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, cached_property, partial
 from itertools import groupby
 from operator import attrgetter
@@ -22,7 +22,7 @@ from degrade.kernels.fetch import TILE_COLUMNS, TILE_ROWS
 from degrade.kernels.reach import reach
 from degrade.kernels.settle import settle
 from degrade.masks import find as find_mask
-from degrade.op import TwoStrokeOp
+from degrade.op import Op
 from degrade.program import Program
 
 from . import native
@@ -195,7 +195,7 @@ def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None
         "FIXED": buffers.fixed, "ROUNDS": buffers.rounds, "DOOR": door, "UNIT": buffers.unit, "WHOLE": buffers.whole, "EVEN": launch.even is not None, "STROKES": bool(plan.vocabulary.strokes), "FOLDS": plan.folds, "MOVES": plan.moves, "WINDOWED": plan.windowed, "LEVELLED": plan.levelled, "MODULATES": plan.modulates & points if door else plan.modulates, "LINEAR": plan.linear, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS,
         "POINT": plan.vocabulary.functions, "SETTLE": () if door else plan.vocabulary.settles, "MASKS": tuple(find_mask(f).device for f in plan.families),
     }  # fmt: skip
-    warps = settle_warps(() if door else plan.vocabulary.strokes)
+    warps = settle_warps(plan.vocabulary.points if door else plan.vocabulary.ops, plan.folds or plan.moves or plan.windowed)
     run(
         plan,
         buffers,
@@ -207,9 +207,9 @@ def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None
     )
 
 
-def settle_warps(strokes: tuple[type[TwoStrokeOp], ...]) -> int:
-    """Of a settle that may finish these."""
-    return max((op.settle_warps for op in strokes), default=TwoStrokeOp.settle_warps)
+def settle_warps(ops: Sequence[type[Op]], more: bool = False) -> int:
+    """Of a settle that may run these, and holds more than they and plain masks do."""
+    return max([4 if more else Op.settle_warps, *(op.settle_warps for op in ops)])
 
 
 def limit(registers: int | None) -> dict[str, int]:

@@ -26,7 +26,7 @@ class Vocabulary:
         own = [op for op in self.strokes if op.several]
         # Of each reach kernel, its device functions, its limit of registers and its warps.
         self.kernels: tuple[KERNEL, ...] = (
-            (tuple(op.strokes[0].fn for op in shared), None, TwoStrokeOp.warps),
+            (tuple(op.strokes[0].fn for op in shared), None, max((op.warps for op in shared), default=TwoStrokeOp.warps)),
             *((tuple(s.fn for s in op.strokes), op.registers, op.warps) for op in own),
         )
         # All strokes of all ops in one row: where an op's begin; of each its kernel, its place there, whether it stores, whether it is solo.

@@ -29,6 +29,7 @@ class GlassBlur(TwoStrokeOp):
     delta = Param(0, 16, neutral=0, harsh=4, unit="px", default=4, integer=True)
     passes = Param(1, 8, neutral=1, harsh=3, unit="passes", default=2, integer=True)
     tolerance = 3e-6
+    settle_warps = 4
 
     @classmethod
     def radius(cls, theta: Array) -> Array:

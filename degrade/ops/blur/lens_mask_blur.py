@@ -20,6 +20,7 @@ class LensMaskBlur(TwoStrokeOp):
     sigma = Param(0.0, 32.0, neutral=0.0, harsh=10.0, unit="px")
     gamma = Param(0.1, 10.0, neutral=0.1, harsh=10.0, unit="(exponent)", default=(2.0, 5.0))
     tolerance = 3e-6
+    settle_warps = 4
 
     @classmethod
     def radius(cls, theta: Array) -> Array:

@@ -33,6 +33,7 @@ class Brighten(PointOp):
     order = Param(choices=("rgb", "bgr"), default="rgb")
     tolerance = 5e-6
     modulates = True
+    settle_warps = 4
 
     @staticmethod
     def twin(x, theta: Theta, context: Context):

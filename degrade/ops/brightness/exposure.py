@@ -23,6 +23,7 @@ class Exposure(PointOp):
 
     ev = Param(-4.0, 4.0, neutral=0.0, harsh=(-3.0, 3.0), unit="stops")
     tolerance = 5e-6
+    settle_warps = 4
 
     @classmethod
     def tables(cls, theta: Array, frame: Frame) -> Array:

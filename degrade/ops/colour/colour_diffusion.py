@@ -26,6 +26,7 @@ class ColourDiffusion(TwoStrokeOp):
     cut = Param(1.0, 5.0, neutral=2.0, harsh=5.0, unit="σ", default=2.0)
     order = Param(choices=("rgb", "bgr"), default="rgb")
     tolerance = 1e-4
+    settle_warps = 4
 
     @classmethod
     def identity(cls, theta: Array) -> Array:

@@ -48,6 +48,7 @@ class Jpeg(TwoStrokeOp):
     tolerance = 0.0
     on_grid = True
     block = 16  # a unit of 4:2:0 is coded as a whole
+    warps = 2
 
     @classmethod
     def identity(cls, theta: Array) -> Array:

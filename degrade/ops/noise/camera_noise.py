@@ -27,6 +27,7 @@ class CameraNoise(PointOp):
     light = Param(choices=("gamma", "linear"), default="gamma")
     tolerance = 5e-6
     modulates = True
+    settle_warps = 4
 
     @staticmethod
     def twin(x, theta: Theta, context: Context):

@@ -28,6 +28,7 @@ class DenoiseResidue(TwoStrokeOp):
     filter = Param(choices=("gaussian", "box", "bilateral"), default="gaussian")
     sigma = Param(0.1, 16.0, neutral=3.0, harsh=3.0, unit="px", default=3.0)
     tolerance = 2e-6
+    settle_warps = 4
 
     @classmethod
     def radius(cls, theta: Array) -> Array:

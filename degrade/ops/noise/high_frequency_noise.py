@@ -27,6 +27,7 @@ class HighFrequencyNoise(TwoStrokeOp):
     colour = Param(choices=("colour", "grey"), default="colour")
     tolerance = 5e-6
     modulates = True
+    settle_warps = 4
 
     @classmethod
     def radius(cls, theta: Array) -> Array:

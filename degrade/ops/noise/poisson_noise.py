@@ -36,6 +36,7 @@ class PoissonNoise(PointOp):
     scale = Param(0.0, 10.0, default=1.0, unit="times the noise")
     colour = Param(choices=("colour", "grey"), default="colour")
     tolerance = 2e-6
+    settle_warps = 4
 
     @classmethod
     def tables(cls, theta: Array, frame: Frame) -> Array:

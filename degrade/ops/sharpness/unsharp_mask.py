@@ -30,6 +30,7 @@ class UnsharpMask(TwoStrokeOp):
     threshold = Param(0.0, 1.0, neutral=0.0, harsh=0.1, unit="of full range", default=0.0)
     tolerance = 5e-5
     modulates = True
+    settle_warps = 4
 
     @classmethod
     def radius(cls, theta: Array) -> Array:

@@ -22,6 +22,7 @@ class BayerMosaic(TwoStrokeOp):
     pattern = Param(choices=("rggb", "bggr", "grbg", "gbrg"), default="rggb")
     tolerance = 1e-6
     modulates = True
+    settle_warps = 4
 
     @classmethod
     def radius(cls, theta: Array) -> Array:
