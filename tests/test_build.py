@@ -13,8 +13,8 @@ from degrade.ops import REGISTRY
 TARGETS = ("sm_80", "sm_90", "sm_100", "gfx942")
 DTYPES = ("uint8", "float16", "float32")
 BUDGET = {"settle": 144, "reach": 160}  # registers per thread: three programs at once at least; CUDA's settle is limited, ROCm's is not
-# Bytes that a thread may spill. Settle does in branches that few samples take; with more registers and fewer threads it does not, and on an
-# H200 it is slower (benchmarks/notes.md).
+# Bytes that a thread may spill. Settle does in branches that few samples take; with more registers and fewer threads it does not, and on a
+# GPU it is slower (benchmarks/notes.md).
 SPILLED = {"settle": 352, "reach": 16}
 
 

@@ -34,6 +34,7 @@ from .upload import upload
 from .windows import Origins
 
 PATIENCE = 1.5  # seconds of building after which it is said
+FEW_OPS = 2  # in a settle of eight pixels a thread
 SETTLE_REGISTERS = 96  # a thread; with more of them the card holds fewer programs, which wait for their loads
 ALIGNMENT = 16  # bytes that Triton asks of pointers, and elements that a sample, a channel and a row must be multiples of
 
@@ -208,8 +209,8 @@ def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None
 
 
 def settle_warps(ops: Sequence[type[Op]], more: bool = False) -> int:
-    """Of a settle that may run these, and holds more than they and plain masks do."""
-    return max([4 if more else Op.settle_warps, *(op.settle_warps for op in ops)])
+    """Of a settle that may run these, and holds more than they and plain masks do. One of many ops holds more of them at once."""
+    return max([4 if more or len(ops) > FEW_OPS else Op.settle_warps, *(op.settle_warps for op in ops)])
 
 
 def limit(registers: int | None) -> dict[str, int]:
