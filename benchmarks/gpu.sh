@@ -13,7 +13,7 @@ run() {
 
 nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
 jobs=$(nproc)
-run python3 -m pytest --mode gpu -n $((jobs < 15 ? jobs : 15)) -q --junitxml "$out/tests.xml"
+run python3 -m pytest --mode gpu -m "device and not native and not heavy" -n $((jobs < 15 ? jobs : 15)) -q --junitxml "$out/tests.xml"
 for suite in targets area partitions batch sizes dtypes; do
   run python3 -m benchmarks.run --suite $suite --backend triton --quick --out "$out/$suite.json"
 done

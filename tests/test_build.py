@@ -1,5 +1,6 @@
 """Every kernel builds for every target, spills nothing or little, and says how many registers it takes."""
 
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.static import CARDS, device_ops, report_of
 from degrade.ops import REGISTRY
 
 TARGETS = ("sm_80", "sm_90", "sm_100", "gfx942")
@@ -27,6 +29,10 @@ def script(name, *arguments):
     return run.stdout.splitlines()
 
 
+def triton_version():
+    return importlib.metadata.version("triton")
+
+
 def check(rows, record_property):
     assert rows
     for r in rows:
@@ -44,7 +50,26 @@ def check(rows, record_property):
 @pytest.mark.parametrize("target, dtype", [("sm_90", "uint8"), *(pytest.param(t, d, marks=pytest.mark.heavy) for t in TARGETS for d in DTYPES)])
 @pytest.mark.parametrize("group", sorted({op.group for op in REGISTRY.values()}))
 def test_each_op_builds(group, target, dtype, record_property):
-    check([json.loads(line) for line in script("build.py", target, f"group:{group}", dtype)], record_property)
+    """And needs no more than `python -m benchmarks.static` said when its report was made, if there is one of this Triton."""
+    rows = [json.loads(line) for line in script("build.py", target, f"group:{group}", dtype)]
+    check(rows, record_property)
+    reported = report_of(triton_version()) if dtype == "uint8" else {}
+    for row in rows:
+        if known := reported.get((row["ops"][0], row["kernel"], target)):
+            for what in ("registers", "spills", "shared", "instructions"):
+                assert row[what] <= known[what], (row, f"{what}: {known[what]} in the report; if it has to be so, make the report anew")
+
+
+def test_the_reports_hold_every_op():
+    """Of the Triton that GPUs run, and of the one that continuous integration builds with."""
+    wanted = {(op.name, target) for op in device_ops() for target in CARDS}
+    for version in ("3.6.0", "3.9.0"):
+        assert {(op, target) for op, _, target in report_of(version)} == wanted
+
+
+@pytest.mark.build
+def test_a_masked_pipeline_builds(record_property):
+    check([json.loads(line) for line in script("build.py", "sm_90", "masked:mean_shift,gaussian_noise,gaussian_blur,jpeg", "uint8")], record_property)
 
 
 @pytest.mark.build

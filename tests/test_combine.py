@@ -102,7 +102,7 @@ def mixed():
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32], ids=str)
+@pytest.mark.parametrize("dtype", [torch.uint8, pytest.param(torch.float32, marks=pytest.mark.heavy)], ids=str)
 def test_kernels_equal_the_twin(dtype, device):
     x = photo(7, *SIZE, dtype).to(device)
     pipe = Pipeline(mixed(), seed=5)

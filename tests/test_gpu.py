@@ -79,7 +79,9 @@ def test_jpeg_equals_the_cpu_at_all_qualities(size, subsampling):
     assert torch.equal(got, degrade.functional.jpeg(x, quality=quality, subsampling=subsampling, backend="torch"))
 
 
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.float16, torch.bfloat16, torch.float32], ids=str)
+@pytest.mark.parametrize(
+    "dtype", [torch.uint8, torch.float32, *(pytest.param(d, marks=pytest.mark.heavy) for d in (torch.float16, torch.bfloat16))], ids=str
+)
 @pytest.mark.parametrize("name", DEVICE_OPS)
 def test_every_op_at_full_size(name, dtype):
     op = REGISTRY[name]

@@ -161,7 +161,9 @@ def mixed():
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, pytest.param(torch.float16, marks=pytest.mark.heavy)], ids=str)
+@pytest.mark.parametrize(
+    "dtype", [torch.uint8, pytest.param(torch.float32, marks=pytest.mark.heavy), pytest.param(torch.float16, marks=pytest.mark.heavy)], ids=str
+)
 def test_kernels_equal_the_twin(dtype, device):
     ids = np.arange(12)
     x, m = photo(12, *SIZE, dtype).to(device), ramp(12, top=0.9).to(device)

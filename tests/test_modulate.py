@@ -71,7 +71,7 @@ def test_a_pixel_does_not_know_its_neighbours_strength(name):
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32], ids=str)
+@pytest.mark.parametrize("dtype", [torch.uint8, pytest.param(torch.float32, marks=pytest.mark.heavy)], ids=str)
 @pytest.mark.parametrize("group", sorted({REGISTRY[name].group for name in MODULATED}))
 def test_kernels_equal_the_twin(group, dtype, device):
     """All ops of a group in one set of kernels, modulated and not, masks drawn and given, one within the other."""

@@ -66,7 +66,7 @@ def test_noise_and_values_are_right_to_the_edge():
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32], ids=str)
+@pytest.mark.parametrize("dtype", [torch.uint8, pytest.param(torch.float32, marks=pytest.mark.heavy)], ids=str)
 def test_kernels_equal_the_whole_and_the_twin(dtype, device):
     x = photo(6, *FRAME, dtype).to(device)
     program = pipeline().sample(IDS, FRAME).to(device)

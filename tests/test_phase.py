@@ -70,7 +70,7 @@ def mixed():
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32], ids=str)
+@pytest.mark.parametrize("dtype", [torch.uint8, pytest.param(torch.float32, marks=pytest.mark.heavy)], ids=str)
 def test_kernels_equal_the_twin(dtype, device):
     x, mask = photo(24, *SIZE, dtype).to(device), photo(24, *SIZE, torch.float32)[:, :1].to(device)
     program = Pipeline(mixed(), seed=3).sample(range(24), SIZE).to(device)

@@ -410,7 +410,7 @@ def equal(program, x, device, **given):
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32], ids=str)
+@pytest.mark.parametrize("dtype", [torch.uint8, pytest.param(torch.float32, marks=pytest.mark.heavy)], ids=str)
 @pytest.mark.parametrize("noise", ["fresh", "frozen"])
 @pytest.mark.parametrize("size", [(7, 13), (37, 50), (67, 96)], ids=str)
 def test_kernels_equal_the_twin(size, noise, dtype, device):
