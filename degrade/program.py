@@ -101,7 +101,8 @@ class Program:
 
     def waiting(self) -> Array:
         """Which regions read a mask that a call gives or makes: (b, r) bool."""
-        return self.reads_map() & (self.numbers[..., 0] == CALL_MASK)
+        reads = self.reads_map()
+        return reads & (self.numbers[..., 0] == CALL_MASK) if reads.any() else reads
 
     def reads_map(self) -> Array:
         """Which regions read a stored map, or one of a call: (b, r) bool."""

@@ -193,6 +193,9 @@ def alike(wanted: list[Wanted], uniforms: list[Array]) -> Iterator[tuple[list[Wa
     for i, w in enumerate(wanted):
         found.setdefault((w.what, w.scale), []).append(i)
     for which in found.values():
+        if len(which) == 1:
+            yield [wanted[which[0]]], uniforms[which[0]]
+            continue
         part = np.cumsum([len(uniforms[i]) for i in which]) // TOGETHER
         for _, own in groups(part):
             same = [which[i] for i in own.tolist()]

@@ -37,7 +37,8 @@ class Stage(NamedTuple):
 
 def needs_stages(program: Program) -> bool:
     """Whether a program holds more than what is run in one go."""
-    return bool((program.partition >= 0).any() or program.phase.any() or levelled_slots(program).any())
+    masked = program.family.size > 0
+    return bool(masked and ((program.partition >= 0).any() or levelled_slots(program).any())) or bool(program.phase.any())
 
 
 def run_stages(program: Program, x: torch.Tensor, mask: torch.Tensor | None, run: Run, run_samples: RunSamples) -> torch.Tensor:
