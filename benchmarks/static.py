@@ -84,7 +84,7 @@ def built(names: Sequence[str], target: str, dtype: str, masks: Masks = UNMASKED
             "SETTLE": () if door else vocabulary.settles,  # the first launch finishes no stroke
             "MASKS": tuple(find_mask(family).device for family in masks.families),
         }
-        warps = settle_warps(vocabulary.points if door else vocabulary.ops, masks.folds or masks.windowed or masks.moves)
+        warps = settle_warps(vocabulary.points if door else vocabulary.ops, masks.families, masks.folds or masks.windowed or masks.moves)
         yield "first settle" if door else "settle", warps, _build(settle, warps, target, dtype, constants, tuples, SETTLE_REGISTERS)
     for functions, registers, warps in vocabulary.kernels:
         if functions:

@@ -196,7 +196,8 @@ def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None
         "FIXED": buffers.fixed, "ROUNDS": buffers.rounds, "DOOR": door, "UNIT": buffers.unit, "WHOLE": buffers.whole, "EVEN": launch.even is not None, "STROKES": bool(plan.vocabulary.strokes), "FOLDS": plan.folds, "MOVES": plan.moves, "WINDOWED": plan.windowed, "LEVELLED": plan.levelled, "MODULATES": plan.modulates & points if door else plan.modulates, "LINEAR": plan.linear, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS,
         "POINT": plan.vocabulary.functions, "SETTLE": () if door else plan.vocabulary.settles, "MASKS": tuple(find_mask(f).device for f in plan.families),
     }  # fmt: skip
-    warps = settle_warps(plan.vocabulary.points if door else plan.vocabulary.ops, plan.folds or plan.moves or plan.windowed)
+    elaborate = plan.folds or plan.moves or plan.windowed
+    warps = settle_warps(plan.vocabulary.points if door else plan.vocabulary.ops, plan.families, elaborate)
     run(
         plan,
         buffers,
@@ -208,9 +209,10 @@ def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None
     )
 
 
-def settle_warps(ops: Sequence[type[Op]], more: bool = False) -> int:
-    """Of a settle that may run these, and holds more than they and plain masks do. One of many ops holds more of them at once."""
-    return max([4 if more or len(ops) > FEW_OPS else Op.settle_warps, *(op.settle_warps for op in ops)])
+def settle_warps(ops: Sequence[type[Op]], families: Sequence[str], elaborate: bool) -> int:
+    """Of a settle that may run these ops under masks of these families, which may be more than plain ones."""
+    few = len(ops) <= FEW_OPS and len(families) <= 1 and not elaborate
+    return max([Op.settle_warps if few else 4, *(op.settle_warps for op in ops)])
 
 
 def limit(registers: int | None) -> dict[str, int]:
