@@ -4,7 +4,8 @@ Launches per batch = 2 · (deepest chain of two-stroke ops in any sample) + 1. O
 so that a long one neither slows the building of the others down nor takes registers from them; each of their passes is a launch
 more. A reach runs on the region of its op dilated by the op's radius, a settle on what it and the later ones change; only the first
 settle, which reads the source, covers the frame. A tile that no later settle changes goes to the result at once, and to the canvas
-only if a later reach reads it.
+only if a later reach reads it. Launches in which every item is the whole frame take a grid of tiles and items; others a list that tells
+of every tile its item.
 
 The host's time goes by the number of NumPy calls for a single image and by their length for a large batch. So an op is looked at by
 itself only where it has a hook of its own, and all else is done for the steps of the whole batch together. What comes again from batch
