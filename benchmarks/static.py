@@ -141,10 +141,7 @@ def _read_hip(made: Any) -> dict[str, Any]:
 
 
 def _read_cuda(made: Any) -> dict[str, Any]:
-    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
-        file.write(made.asm["cubin"])
-        file.flush()
-        usage, code = _tool("cuobjdump", "-res-usage", file.name), _tool("nvdisasm", "-c", file.name)
+    usage, code = _disassembled(made.asm["cubin"])
     instructions = re.findall(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.]*)", code, re.MULTILINE)
     return {
         "registers": int(_found(r"REG:(\d+)", usage)),
@@ -153,6 +150,15 @@ def _read_cuda(made: Any) -> dict[str, Any]:
         "loads": _widths("LDG", instructions),
         "stores": _widths("STG", instructions),
     }
+
+
+@cache
+def _disassembled(cubin: bytes) -> tuple[str, str]:
+    """What a binary uses, and its code; many pipelines have the same first settle."""
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(cubin)
+        file.flush()
+        return _tool("cuobjdump", "-res-usage", file.name), _tool("nvdisasm", "-c", file.name)
 
 
 def _widths(kind: str, instructions: list[str]) -> dict[str, int]:

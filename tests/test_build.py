@@ -14,6 +14,7 @@ from degrade.ops import REGISTRY
 
 TARGETS = ("sm_80", "sm_90", "sm_100", "gfx942")
 DTYPES = ("uint8", "float16", "float32")
+MOSTLY = ["sm_90", pytest.param("gfx942", marks=pytest.mark.heavy)]  # a bank is built for both at all times
 BUDGET = {"settle": 144, "reach": 160}  # registers per thread: three programs at once at least; CUDA's settle is limited, ROCm's is not
 # Bytes that a thread may spill. Settle does in branches that few samples take; with more registers and fewer threads it does not, and on a
 # GPU it is slower (benchmarks/notes.md).
@@ -81,13 +82,13 @@ def test_a_bank_builds_and_spills_little(target, dtype, record_property):
 
 @pytest.mark.build
 @pytest.mark.parametrize("kind", ["combined", "moving"])
-@pytest.mark.parametrize("target", ["sm_90", "gfx942"])
+@pytest.mark.parametrize("target", MOSTLY)
 def test_masks_made_of_masks_strengths_and_masks_that_move_build(target, kind, record_property):
     check([json.loads(line) for line in script("build.py", target, f"{kind}:mean_shift,gaussian_noise,unsharp_mask", "uint8")], record_property)
 
 
 @pytest.mark.build
-@pytest.mark.parametrize("target", ["sm_90", "gfx942"])
+@pytest.mark.parametrize("target", MOSTLY)
 def test_cells_build(target, record_property):
     check([json.loads(line) for line in script("build.py", target, "cells:mean_shift,gaussian_noise,gaussian_blur,jpeg", "uint8")], record_property)
 

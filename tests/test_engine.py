@@ -65,6 +65,16 @@ def mixed(seed=3, names=tuple(DEVICE_OPS)):
     return Pipeline(Compose(SomeOf(*local, n=(1, 2)), OneOf(chain, Compose(*ops[:2]), p=0.8)), seed=seed)
 
 
+def every_op(size):
+    """A mixed program that holds every op: for each the first sample that has it."""
+    program = mixed().sample(range(2000), size)
+    codes, first = np.unique(program.code.T, return_index=True)
+    samples = np.unique(first[codes >= 0] % len(program))
+    program = program[samples]
+    assert {program.ops[code] for code in np.unique(program.code) if code >= 0} == set(DEVICE_OPS)
+    return program
+
+
 @pytest.mark.parametrize("size", [(33, 48), (225, 223)], ids=str)
 def test_twin_alone_equals_batch_and_shuffle(size):
     x, ids = photo(6, *size), np.array([5, 900, 7, 2**40, 11, 3])
@@ -144,10 +154,10 @@ def test_interpreted_equals_twin(name, dtype, size, masked, device):
 @pytest.mark.device
 @pytest.mark.parametrize("dtype", mostly(torch.float32), ids=str)
 def test_device_equals_twin_on_a_mixed_batch(dtype, device):
-    """Chains, nesting and several two-stroke ops per sample."""
-    for size, ids in (((20, 34), [1, 2, 3, 8]),) if INTERPRETED else (((20, 34), range(64)), ((67, 70), range(64, 96))):
-        x = photo(len(ids), *size, dtype).to(device)
-        program = mixed().sample(ids, size)
+    """Every op; chains, nesting and several two-stroke ops per sample."""
+    few = [((20, 34), mixed().sample([1, 2, 3, 8], (20, 34)))]
+    for size, program in few if INTERPRETED else [((20, 34), every_op((20, 34))), ((67, 70), mixed().sample(range(64, 96), (67, 70)))]:
+        x = photo(len(program), *size, dtype).to(device)
         fast, slow = (degrade.apply(program, x, backend=b) for b in ("triton", "torch"))
         assert not torch.equal(slow, x)
         agree(fast, slow)
@@ -223,13 +233,17 @@ def test_untouched_outside_the_mask_and_exact_inside(backend, dtype, device):
 
 @pytest.mark.device
 @pytest.mark.skipif(INTERPRETED, reason="the interpreter sees small images")
-@pytest.mark.parametrize("dtype", [torch.float32, pytest.param(torch.float16, marks=pytest.mark.heavy)], ids=str)
-@pytest.mark.parametrize("name", DEVICE_OPS)
+@pytest.mark.parametrize(
+    "name, dtype",
+    [("every op", torch.float32), *(pytest.param(n, d, marks=pytest.mark.heavy) for n in DEVICE_OPS for d in (torch.float32, torch.float16))],
+    ids=str,
+)
 def test_what_no_image_holds_crashes_nothing(name, dtype, device):
     """Values are read in the first batch alone; what comes later must not become an index beyond a table."""
-    program = softly_or_fully(DEVICE_OPS[name], 1).sample(range(4), (20, 33))
+    size = (20, 34)
+    program = every_op(size) if name == "every op" else softly_or_fully(DEVICE_OPS[name], 1).sample(range(4), size)
     for value in (float("nan"), float("inf"), -float("inf"), 300.0, -300.0):
-        x = photo(4, 20, 33, dtype).to(device)
+        x = photo(len(program), *size, dtype).to(device)
         x[:, :, ::3] = value
         y = degrade.apply(program, x, backend="triton", check="never").float()
         came = x.float()
@@ -238,7 +252,7 @@ def test_what_no_image_holds_crashes_nothing(name, dtype, device):
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.float16, torch.float32], ids=str)
+@pytest.mark.parametrize("dtype", mostly(torch.uint8), ids=str)
 def test_rows_that_are_aligned_and_such_that_are_not(dtype, device):
     """Frames as wide as whole tiles are accessed in pieces of several pixels, if all rows begin at a multiple."""
     x = photo(2, 18, 64, dtype).to(device)
