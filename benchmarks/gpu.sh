@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Verify and measure this checkout on this machine's GPU, in about ten minutes: benchmarks/gpu.sh [FOLDER]
+# Verify and measure this checkout on this machine's GPU: benchmarks/gpu.sh [FOLDER]. Most of its time it builds kernels.
 # Needs: pip install -e '.[test,bench]'. Leaves the tests' report and one JSON file for each suite in the folder.
 set -u
 cd "$(dirname "$0")/.."

@@ -15,6 +15,7 @@ from .lang import jit, tl
 # units, and a program's y is [TILE_ROWS, 1] and its x [1, TILE_COLUMNS], both clamped to the frame at the door. Frames as wide as
 # whole tiles need no clamping across, and their rows can be accessed in pieces of several pixels.
 TILE_ROWS, TILE_COLUMNS = 16, 32
+COLUMN_BITS = tl.constexpr(TILE_COLUMNS.bit_length() - 1)
 
 SLACK = 1e-3  # beyond 0..1: what rounding in float16 or a resize may leave in a float image
 LEAST, MOST = tl.constexpr(-SLACK), tl.constexpr(1.0 + SLACK)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .fetch import narrow, settle_value
+from .fetch import COLUMN_BITS, narrow, settle_value
 from .lang import jit, tl
 from .plan import (
     N_HEAD,
@@ -151,7 +151,7 @@ def reach(
 ):
     """One stroke of one two-stroke op per work item."""
     if WHOLE:
-        width = whole(width, 5)  # TILE_COLUMNS
+        width = whole(width, COLUMN_BITS)
     item, y, x, inside, top, left = tile_of(items, item_of, height, width, ROWS, COLUMNS, WHOLE, EVEN)
     n = tl.load(item)
     step = instructions + (n * positions + tl.load(item + OF_BEGIN)) * N_INSTRUCTION

@@ -6,7 +6,7 @@ It finishes a two-stroke op, applies the masks, and goes on with any run of poin
 from __future__ import annotations
 
 from .colour import device_mix_linear
-from .fetch import at_the_door, fetch_column, narrow, settle_value, widen
+from .fetch import COLUMN_BITS, at_the_door, fetch_column, narrow, settle_value, widen
 from .lang import jit, tl
 from .levels import device_position, device_share
 from .plan import (
@@ -254,8 +254,8 @@ def settle(
     """A run of instructions of one sample per work item."""
     MASKED: tl.constexpr = len(MASKS) > 0
     if WHOLE:
-        width = whole(width, 5)  # TILE_COLUMNS
-        s0, s1, s2, o0, o1, o2 = whole(s0, 4), whole(s1, 4), whole(s2, 4), whole(o0, 4), whole(o1, 4), whole(o2, 4)
+        width = whole(width, COLUMN_BITS)
+        s0, s1, s2, o0, o1, o2 = whole(s0, 4), whole(s1, 4), whole(s2, 4), whole(o0, 4), whole(o1, 4), whole(o2, 4)  # the host asks for 16
     s1, o1 = tl.cast(s1, tl.int64), tl.cast(o1, tl.int64)
     item, y, x, inside, top, left = tile_of(items, item_of, height, width, ROWS, COLUMNS, WHOLE, EVEN)
     # What is loaded is loaded early: a program waits for a chain of loads, each of which tells where the next one reads.

@@ -105,6 +105,18 @@ def test_a_red_check_carries_no_time(monkeypatch, tmp_path, capsys):
     assert "RED alone: sample 1" in table and report.NO_GPU in table
 
 
+def test_a_run_that_is_stopped_keeps_its_rows(monkeypatch, tmp_path, capsys):
+    def rows(*_):
+        yield run.row(toy(), 0.0)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "settings", lambda *_: [toy(), toy()])
+    monkeypatch.setattr(run, "run", rows)
+    assert run.main(["--out", str(tmp_path / "out.json")]) == 1
+    assert len(json.loads((tmp_path / "out.json").read_text())["rows"]) == 1
+    assert "1 of 2 rows" in capsys.readouterr().err
+
+
 def test_a_row_that_raises_is_red_and_the_others_go_on():
     bad, good = run.run([run.Setting("mean_shift", "triton", "cpu", torch.float64, batch=1, area=1.0, size=32), toy()], seconds=0.0)
     assert not bad["ok"] and not TIMES & set(bad)

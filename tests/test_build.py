@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.static import CARDS, device_ops, report_of
+from benchmarks.static import CARDS, _widths, device_ops, predicted, report_of
 from degrade.ops import REGISTRY
 
 TARGETS = ("sm_80", "sm_90", "sm_100", "gfx942")
@@ -66,6 +66,18 @@ def test_the_reports_hold_every_op():
     wanted = {(op.name, target) for op in device_ops() for target in CARDS}
     for version in ("3.6.0", "3.9.0"):
         assert {(op, target) for op, _, target in report_of(version)} == wanted
+
+
+def test_reported_times_follow_from_the_plan():
+    """What the reports predict is of this planner: where it launches more or moves other bytes, they are made anew."""
+    for version in ("3.6.0", "3.9.0"):
+        for row in report_of(version).values():
+            assert row | predicted(row) == row
+
+
+def test_accesses_are_told_by_their_bytes():
+    code = "LDG.E LDG.E.64 LDG.E.U8.CONSTANT LDG.E.128 STG.E.U16 LDG.E.S8 LDS.64 LDGSTS.E.128".split()
+    assert _widths("LDG", code) == {"1": 2, "4": 1, "8": 1, "16": 1} and _widths("STG", code) == {"2": 1}
 
 
 @pytest.mark.build

@@ -9,9 +9,12 @@ from PIL import Image
 
 import degrade
 from degrade import Compose, Local, OneOf, Pipeline, SomeOf, masks
+from degrade.backends import tiles
+from degrade.backends.launches import _single
 from degrade.backends.native import interpreted
+from degrade.backends.vocabulary import vocabulary_of
 from degrade.kernels.fetch import SLACK
-from degrade.ops import REGISTRY
+from degrade.ops import REGISTRY, find
 
 DEVICE_OPS = {name: op for name, op in REGISTRY.items() if op.kind != "codec"}  # those that run on both backends
 DTYPES = (torch.uint8, torch.float16, torch.bfloat16, torch.float32)
@@ -262,6 +265,18 @@ def test_rows_that_are_aligned_and_such_that_are_not(dtype, device):
         view = torch.zeros(2, 3, height, width, dtype=dtype, device=device)[:, :, top : top + 18, left : left + 64]
         view.copy_(x)
         assert torch.equal(degrade.apply(program, view, backend="triton"), want), (height, width, top, left)
+
+
+@pytest.mark.device
+def test_lists_in_place_of_grids_give_the_same(device, monkeypatch):
+    x = photo(3, 17, 39).to(device)
+    programs = [Pipeline(recipe, seed=1).sample([1, 2, 3], (17, 39)) for recipe in (degrade.MeanShift(0.2), degrade.GaussianBlur(sigma=2.0))]
+    grids = [degrade.apply(program, x, backend="triton") for program in programs]
+    monkeypatch.setattr(tiles, "MOST_ITEMS", 2)
+    for program in programs:
+        vocabulary_of(tuple(find(name) for name in program.ops)).layouts.clear()
+    _single.cache_clear()
+    assert all(torch.equal(degrade.apply(program, x, backend="triton"), want) for program, want in zip(programs, grids))
 
 
 @pytest.mark.parametrize("backend", ["torch", pytest.param("triton", marks=pytest.mark.device)])

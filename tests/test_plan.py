@@ -9,7 +9,7 @@ from test_engine import DEVICE_OPS, mixed
 
 import degrade
 from degrade import Compose, Local, OneOf, Pipeline, SomeOf, masks
-from degrade.backends import rectangles
+from degrade.backends import rectangles, tiles
 from degrade.backends.plan import make_plan
 from degrade.kernels import plan as layout
 from degrade.kernels.fetch import TILE_COLUMNS, TILE_ROWS
@@ -104,6 +104,24 @@ def test_each_tile_leaves_once_and_none_is_read_that_was_not_written(seed):
 def test_point_ops_take_one_launch():
     _, plan = planned(Compose(degrade.MeanShift(), degrade.GaussianNoise(), Local(degrade.ImpulseNoise(), masks.Blob())))
     assert [(launch.kind, launch.tiles) for launch in plan.launches] == [("settle", 64 * FRAME)]
+
+
+def test_launches_over_whole_frames_need_no_list():
+    """Of pipelines without masks all; else the first, so that no kernel is built twice for one pipeline."""
+    _, plan = planned(Compose(degrade.GaussianBlur(), degrade.Jpeg(quality=30)))
+    assert [launch.grid for launch in plan.launches] == [(256 // TILE_COLUMNS, 224 // TILE_ROWS, 64)] * 5
+    _, plan = planned(Local(degrade.Jpeg(quality=30), masks.Gradient()))
+    assert [launch.even is None for launch in plan.launches] == [False, True, True]
+    _, plan = planned(degrade.Jpeg2000(ratio=80))
+    assert {launch.even is None for launch in plan.launches if launch.kind == "reach"} == {True}, "its passes keep to parts of the frame"
+
+
+def test_more_items_than_a_grid_is_deep_take_a_list(monkeypatch):
+    monkeypatch.setattr(tiles, "MOST_ITEMS", 4)
+    recipe = Compose(degrade.GaussianBlur(), degrade.Jpeg(quality=37))  # drawn by no other test: layouts are kept
+    for count, grid in ((4, (8, 14, 4)), (5, (5 * FRAME, 1, 1))):
+        _, plan = planned(recipe, count)
+        assert {launch.grid for launch in plan.launches} == {grid}
 
 
 def test_tiles_cover_their_rectangles_once():
