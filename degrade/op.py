@@ -443,7 +443,7 @@ class TwoStrokeOp(Op):
     strokes: ClassVar[tuple[Stroke, ...]] = ()
     words: ClassVar[int] = 0  # int64 words per sample; they hold statistics, which need the whole frame
     whole_frame: ClassVar[bool] = False  # reads anywhere: a statistic of the image, or a far displacement
-    # Of its strokes: a limit, if they have a kernel of their own and the compiler's own choice spills; and threads by 32.
+    # Of its strokes: a limit, where the compiler's own choice spills, and threads by 32. A kernel of several ops takes the most that any asks for.
     registers: ClassVar[int | None] = None
     warps: ClassVar[int] = 4
     several: ClassVar[bool]  # whether it may take more than one pass, and so has a reach kernel of its own

@@ -25,8 +25,9 @@ class Vocabulary:
         shared = [op for op in self.strokes if not op.several]
         own = [op for op in self.strokes if op.several]
         # Of each reach kernel, its device functions, its limit of registers and its warps.
+        limit = max((op.registers for op in shared if op.registers), default=None)
         self.kernels: tuple[KERNEL, ...] = (
-            (tuple(op.strokes[0].fn for op in shared), None, max((op.warps for op in shared), default=TwoStrokeOp.warps)),
+            (tuple(op.strokes[0].fn for op in shared), limit, max((op.warps for op in shared), default=TwoStrokeOp.warps)),
             *((tuple(s.fn for s in op.strokes), op.registers, op.warps) for op in own),
         )
         # All strokes of all ops in one row: where an op's begin; of each its kernel, its place there, whether it stores, whether it is solo.

@@ -20,6 +20,7 @@ class MedianBlur(TwoStrokeOp):
 
     half_width = Param(0, LARGEST, neutral=0, harsh=LARGEST, unit="px", default=(1, LARGEST), integer=True)
     tolerance = 0.0
+    registers = 96
 
     @classmethod
     def radius(cls, theta: Array) -> Array:
