@@ -140,6 +140,24 @@ def test_indexed_takes_what_datasets_give():
         degrade.data.Indexed(iter([]), pipe)
 
 
+def test_a_loader_gets_images_of_one_size_degraded_together():
+    """And each as it would be by itself, whatever lies beside it."""
+    photos = [torch.randint(0, 256, (c, h, 20), dtype=torch.uint8) for c, h in ((3, 16), (3, 17), (3, 16), (1, 16), (3, 17))]
+    items = [*((photo, i) for i, photo in enumerate(photos)), {"image": photos[0] / 255, "name": "a"}]
+    pipe = Pipeline(Compose(Local(degrade.GaussianBlur(2.0), masks.Blob()), degrade.GaussianNoise(0.1)))
+    indexed = degrade.data.Indexed(items, pipe, labels=True)
+    sizes: list[int] = []
+    pipe.register_forward_hook(lambda module, given, result: sizes.append(len(given[0])))
+    loader = DataLoader(indexed, batch_size=6, sampler=[4, 3, 5, 2, 1, 0], collate_fn=list)
+    (together,) = list(loader)
+    assert sizes == [2, 1, 1, 2]  # 4 and 1, 3, 5, 2 and 0
+    for i, (item, labels) in zip([4, 3, 5, 2, 1, 0], together):
+        alone, told = indexed[i]
+        image, lone = (x["image"] if isinstance(x, dict) else x[0] for x in (item, alone))
+        assert torch.equal(image, lone) and set(labels) == set(told)
+        torch.testing.assert_close(labels, told, rtol=0.0, atol=0.0, equal_nan=True)
+
+
 def test_equal_indices_are_equal_samples():
     data = degrade.data.Indexed(Photos(), Pipeline(degrade.GaussianNoise(0.1)))
     assert torch.equal(data[-1][0], data[11][0])

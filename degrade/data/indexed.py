@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,14 @@ from degrade.errors import unknown
 from degrade.pipeline import Pipeline
 
 ORDERS = ("before", "after")
+TOLD = "type", "severity", "level", "params", "area", "masks"
 
 
 class Indexed(Dataset[Any]):
     """Wrap a map-style dataset; the index is the sample id.
 
-    Equal indices and epochs give equal images whatever the number of workers, their start method, or the order.
+    Equal indices and epochs give equal images whatever the number of workers, their start method, or the order. A DataLoader gets the
+    images of a batch that have one size degraded together, in its worker.
 
     Args:
         dataset: gives an image, or a tuple, list or dict that holds one. Tensors 3 h w (uint8 or float in 0…1), NumPy
@@ -64,27 +66,49 @@ class Indexed(Dataset[Any]):
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> Any:
-        index = range(len(self))[index]  # a negative index is the same sample
-        item = self.dataset[index]
-        key = self.key if self.key is not None else "image" if isinstance(item, dict) else 0 if isinstance(item, (tuple, list)) else None
-        image = to_tensor(item if key is None else item[key])
-        y, told = self.degraded(image, index)
-        out = y if key is None else _replaced(item, key, y)
-        return (out, told) if self.labels else out
+        return self.__getitems__([index])[0]
 
-    def degraded(self, image: torch.Tensor, index: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """One image 3 h w, degraded and transformed, and what was done, empty where no labels are wanted."""
-        transform, after = self.transform, self.order == "after"
-        if transform is not None and after:
-            image = plain(transform(image))
-        y, labels = self.pipeline(image, ids=[index], labels=True)
-        if not self.labels:
-            return y if transform is None or after else plain(transform(y)), {}
-        told = {name: getattr(labels, name)[0] for name in ("type", "severity", "level", "params", "area", "masks")}
-        if transform is not None and not after:
-            y, told["masks"] = jointly(transform, y, told["masks"])
-            told["area"] = told["masks"].mean((1, 2), dtype=torch.float64).to(torch.float32)
-        return y, told
+    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
+        """What a DataLoader asks for: the samples of a batch, of which those of equal size are degraded together, which costs less for each."""
+        whole = range(len(self))
+        indices = [whole[int(index)] for index in indices]  # a negative index is the same sample
+        items = [self.dataset[index] for index in indices]
+        keys = [self._key(item) for item in items]
+        images = [to_tensor(item if key is None else item[key]) for item, key in zip(items, keys)]
+        if self.transform is not None and self.order == "after":
+            images = [plain(self.transform(image)) for image in images]
+        out: list[Any] = [None] * len(items)
+        for own in alike(images):
+            for i, (y, told) in zip(own, self._degraded([images[i] for i in own], [indices[i] for i in own])):
+                item = y if keys[i] is None else _replaced(items[i], keys[i], y)
+                out[i] = (item, told) if self.labels else item
+        return out
+
+    def _key(self, item: Any) -> Any:
+        """Where the image stands in an item; None if the item is the image."""
+        return self.key if self.key is not None else "image" if isinstance(item, dict) else 0 if isinstance(item, (tuple, list)) else None
+
+    def _degraded(self, images: list[torch.Tensor], indices: list[int]) -> Iterator[tuple[torch.Tensor, dict[str, torch.Tensor]]]:
+        """Images 3 h w of one size, each degraded and transformed, with what was done, empty where no labels are wanted."""
+        batch, labels = self.pipeline(torch.stack(images), ids=indices, labels=True)
+        transform = self.transform if self.order == "before" else None
+        every = {name: getattr(labels, name) for name in TOLD} if self.labels else {}
+        for i, y in enumerate(batch):
+            told = {name: values[i] for name, values in every.items()}
+            if transform is not None and self.labels:
+                y, told["masks"] = jointly(transform, y, told["masks"])
+                told["area"] = told["masks"].mean((1, 2), dtype=torch.float64).to(torch.float32)
+            elif transform is not None:
+                y = plain(transform(y))
+            yield y, told
+
+
+def alike(images: Sequence[torch.Tensor]) -> Iterator[list[int]]:
+    """Which images have one shape, dtype and device, in the order of the first of each kind."""
+    found: dict[Any, list[int]] = {}
+    for i, image in enumerate(images):
+        found.setdefault((image.shape, image.dtype, image.device), []).append(i)
+    yield from found.values()
 
 
 def jointly(transform: Callable[..., Any], image: torch.Tensor, masks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
