@@ -17,6 +17,7 @@ from .ops import REGISTRY, register
 from .partition import Partition
 from .phase import Phase
 from .pipeline import Pipeline, apply
+from .prepared import Prepared, prepare
 from .program import Program
 from .recipe import Compose, Local, OneOf, Relative, SomeOf
 from .stream import STREAM
@@ -48,6 +49,7 @@ __all__ = [
     "Phase",
     "Pipeline",
     "PointOp",
+    "Prepared",
     "Program",
     "Relative",
     "SomeOf",
@@ -64,6 +66,7 @@ __all__ = [
     "load",
     "masks",
     "perceptual",
+    "prepare",
     "register",
     *(op.__name__ for op in REGISTRY.values()),
 ]

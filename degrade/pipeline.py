@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from . import backends, compiled
+from .backends.plan import Plan
 from .distributions import Array
 from .errors import unknown
 from .expected import Expectation, expect
@@ -36,6 +37,7 @@ from .labels import Labels
 from .made_masks import resolve
 from .op import Op
 from .ops import REGISTRY
+from .prepared import Prepared
 from .program import Program
 from .recipe import Combinator, Node, slots_of, walk
 from .sheet import Outline, Sheet, reads_call_mask, stacked_banks
@@ -315,17 +317,21 @@ def check_part(program: Program, batch: torch.Tensor) -> None:
         raise ValueError(f"origin= does not go with {', '.join(ops)}, which read the whole frame; accepted: ops that read around each pixel.")
 
 
-def run(program: Program, images: Images, mask: torch.Tensor | None, backend: str, origin: Array | None = None) -> torch.Tensor:
-    """Run a program that is fitted on all images, (b · t) 3 h w; an empty batch comes back empty. mask: b 1 h w; origin: (b, 2)."""
+def run(
+    program: Program, images: Images, mask: torch.Tensor | None, backend: str, origin: Array | None = None, plan: Plan | None = None
+) -> torch.Tensor:
+    """Run a program that is fitted on all images, (b · t) 3 h w; an empty batch comes back empty. mask: b 1 h w; origin: (b, 2); plan: that of the
+    program, if it was made beforehand."""
     if images.frames is not None:
+        plan = None
         program = program.by_frame(images.frames)
         mask = None if mask is None else mask.repeat_interleave(images.frames, 0)
         origin = None if origin is None else origin.repeat(images.frames, 0)
-    return backends.run(program, images.batch, mask, backend, origin) if len(images.batch) else torch.empty_like(images.batch)
+    return backends.run(program, images.batch, mask, backend, origin, plan) if len(images.batch) else torch.empty_like(images.batch)
 
 
 def apply(
-    program: Program,
+    program: Program | Prepared,
     x: torch.Tensor,
     mask: torch.Tensor | None = None,
     backend: str = "auto",
@@ -336,7 +342,8 @@ def apply(
     """Replay a program on images or clips, or on parts of them.
 
     Args:
-        program: what `Pipeline.sample` drew or `Program.load` read, for as many images or clips of this size. Clips that come in pieces are replayed
+        program: what `Pipeline.sample` drew or `Program.load` read, for as many images or clips of this size; or what `prepare` made of it, which
+            saves the time of planning. Clips that come in pieces are replayed
             with `program.from_frame(f)`, f being the number of a piece's first frame.
         x: b 3 h w or 3 h w, or clips b t 3 h w, uint8 or float in 0…1.
         mask: b 1 h w, where the pipeline holds `masks.FromTensor()` without a tensor.
@@ -352,8 +359,11 @@ def apply(
     Raises:
         ValueError, TypeError: bad input, naming the argument, the value and what is accepted.
     """
+    program, plan = (program.program, program.plan) if isinstance(program, Prepared) else (program, None)
     if not isinstance(program, Program):
-        raise TypeError(f"program is a {type(program).__name__}; accepted: a Program, from Pipeline.sample or degrade.load.")
+        raise TypeError(
+            f"program is a {type(program).__name__}; accepted: a Program, from Pipeline.sample or degrade.load, or what degrade.prepare gave."
+        )
     images = Images(x, clips=True)
     read = wants_check(check, images.batch.device.type == "cpu")
     if read:
@@ -368,4 +378,4 @@ def apply(
         at = check_origin(origin, tuple(images.first.shape), program.size)
         check_part(program, images.first)
         return images.back(run(program, images, mask, backend, at))
-    return images.back(run(fitted(program, images.first, segments), images, mask, backend))
+    return images.back(run(fitted(program, images.first, segments), images, mask, backend, plan=plan))

@@ -21,7 +21,7 @@ LAYERS = (
     ("recipe", "sheet", "together", "cells", "partition", "phase"),
     ("backends",),
     ("labels", "geometry", "label_maps", "label_table", "made_masks", "concatenation", "effect", "inputs", "files", "identity"),
-    ("compiled", "explain", "expected"),
+    ("compiled", "explain", "expected", "prepared"),
     ("pipeline",),
     ("perceptual",),
     ("banks", "data", "functional", "loading"),

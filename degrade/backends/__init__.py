@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -13,6 +14,9 @@ from degrade.ops import find
 from degrade.program import Program
 
 from . import native
+
+if TYPE_CHECKING:
+    from .plan import Plan
 
 NAMES = ("auto", "torch", "triton")
 VARIABLE = "DEGRADE_BACKEND"  # what "auto" is to mean, in the environment
@@ -81,12 +85,17 @@ def whole_frame(program: Program) -> list[str]:
     return names
 
 
-def run(program: Program, x: torch.Tensor, mask: torch.Tensor | None, backend: str, origin: Array | None = None) -> torch.Tensor:
-    """Apply a program to checked images b 3 h w on the chosen backend. origin: (b, 2), where they lie in their frames."""
+def run(
+    program: Program, x: torch.Tensor, mask: torch.Tensor | None, backend: str, origin: Array | None = None, plan: Plan | None = None
+) -> torch.Tensor:
+    """Apply a program to checked images b 3 h w on the chosen backend. origin: (b, 2), where they lie in their frames; plan: as made beforehand,
+    for the kernels."""
     if x.requires_grad and torch.is_grad_enabled() and x.dtype != torch.float32:
         raise TypeError(f"x requires gradients in {str(x.dtype).removeprefix('torch.')}, whose rounding passes none; accepted: float32.")
     if choose(x, backend, program)[0] == "triton":
-        from .engine import execute
-    else:
-        from .twin import execute
-    return execute(program, x, mask, origin)
+        from . import engine
+
+        return engine.execute(program, x, mask, origin, plan)
+    from . import twin
+
+    return twin.execute(program, x, mask, origin)

@@ -39,12 +39,16 @@ SETTLE_REGISTERS = 96  # a thread; with more of them the card holds fewer progra
 ALIGNMENT = 16  # bytes that Triton asks of pointers, and elements that a sample, a channel and a row must be multiples of
 
 
-def execute(program: Program, x: torch.Tensor, mask: torch.Tensor | None = None, origin: Array | None = None) -> torch.Tensor:
+def execute(
+    program: Program, x: torch.Tensor, mask: torch.Tensor | None = None, origin: Array | None = None, plan: Plan | None = None
+) -> torch.Tensor:
     """Apply a program to images b 3 h w of any accepted dtype and any strides. origin: (b, 2), where they lie in their frames, if they are
-    parts of such."""
+    parts of such; plan: that of the program, if there is one already."""
     if origin is not None:
         parts = Origins(np.arange(len(x)), np.zeros(len(x), dtype=np.int64), parts=np.concatenate([origin, origin + x.shape[2:]], 1)[:, [0, 2, 1, 3]])
         return run_plan(make_plan(program, program.numbers, parts), x, torch.empty_like(x), program.maps, program.size)
+    if plan is not None:
+        return run_plan(plan, x, torch.empty_like(x), resolve_maps(program, mask, x.device)[0], program.size)
     if needs_stages(program):
         return run_stages(program, x, mask, run_program, run_samples)
     return run_program(program, x, mask)

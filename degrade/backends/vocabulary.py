@@ -61,6 +61,9 @@ class Vocabulary:
         self.layouts: dict[bytes, Any] = {}  # of batches without masks
         self.binaries: dict[tuple[object, ...], Any] = {}  # kernels built for it, by kind of launch and of images
 
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return vocabulary_of, (self.ops,)  # another process has its own, with what it keeps
+
 
 def _columns(rows: list[Any], count: int) -> Array:
     return np.ascontiguousarray(np.array(rows, dtype=np.int32).reshape(-1, count).T)
@@ -72,4 +75,7 @@ def _with_own(ops: tuple[type[Op], ...], base: type[Op], *hooks: str) -> tuple[i
     return tuple(i for i in own if any(getattr(ops[i], hook).__func__ is not getattr(base, hook).__func__ for hook in hooks))
 
 
-vocabulary_of = lru_cache(maxsize=64)(Vocabulary)  # by the classes: another op may come to be found by the same name
+@lru_cache(maxsize=64)
+def vocabulary_of(ops: tuple[type[Op], ...]) -> Vocabulary:
+    """That of some ops, by the classes: another op may come to be found by the same name."""
+    return Vocabulary(ops)
