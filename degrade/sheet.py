@@ -40,8 +40,16 @@ class Outline:
         decisions = _decisions(root, 0)
         self.counters = np.array(sorted({at // 4 for at in decisions}), dtype=np.int64)
         first = {int(counter): 4 * i for i, counter in enumerate(self.counters)}
+        self.law = _laws([*(n for n in nodes if isinstance(n, Op)), *self.masks])
         self.warned: set[int] = set()  # the first region of each node that has warned already
         self.column = {at: first[at // 4] + at % 4 for at in decisions}  # of each uniform, among those of all these counters
+
+
+def _laws(drawn: list[Any]) -> dict[int, int]:
+    """Of each op and mask, by its id, a number that those have in common which draw alike from equal uniforms."""
+    numbers: dict[Any, int] = {}
+    own = {id(what): id(what) if getattr(what, "bank", None) is not None else (type(what), repr(what.to_dict())) for what in drawn}
+    return {of: numbers.setdefault(law, len(numbers)) for of, law in own.items()}
 
 
 def _parents(node: Node, around: int, region: int) -> list[int]:
@@ -154,9 +162,24 @@ class Sheet:
         parts = uniforms_of(self.key, np.concatenate([w.ids[w.rows] for w in wanted]), rng.PARAMETER_SLOT << 20, blocks)
         return [part[:, w.at % 4 : w.at % 4 + w.draws] for w, part in zip(wanted, parts)]
 
+    def _alike(self, wanted: list[Wanted], uniforms: list[Array]) -> Iterator[tuple[list[Wanted], Array]]:
+        """What is drawn at once, since a draw costs about the same for one sample as for hundreds: equal ops or masks at one scale of lengths,
+        as in the cells of a partition, with their uniforms."""
+        found: dict[tuple[int, float], list[int]] = {}
+        for i, w in enumerate(wanted):
+            found.setdefault((self.outline.law[id(w.what)], w.scale), []).append(i)
+        for which in found.values():
+            if len(which) == 1:
+                yield [wanted[which[0]]], uniforms[which[0]]
+                continue
+            part = np.cumsum([len(uniforms[i]) for i in which]) // TOGETHER
+            for _, own in groups(part):
+                same = [which[i] for i in own.tolist()]
+                yield [wanted[i] for i in same], joined([uniforms[i] for i in same])
+
     def _write_ops(self, uniforms: list[Array]) -> None:
         taken = []
-        for same, u in alike(self._ops, uniforms):
+        for same, u in self._alike(self._ops, uniforms):
             op, scale, rows, slots = same[0].what, same[0].scale, joined([w.rows for w in same]), joined([w.place for w in same])
             drawn, active = op.draw(u)
             if active is not None and not active.all():
@@ -170,7 +193,7 @@ class Sheet:
             self.severity[rows, slots], self.level[rows, slots] = drawn[:, SEVERITY], drawn[:, LEVEL]
 
     def _write_masks(self, uniforms: list[Array]) -> None:
-        for same, u in alike(self._masks, uniforms):
+        for same, u in self._alike(self._masks, uniforms):
             numbers = same[0].what.draw(u, self.height, self.width)
             for w, own in zip(same, np.split(numbers, np.cumsum([len(w.rows) for w in same])[:-1])):
                 self.write(w.what, w.rows, w.place, own)
@@ -184,22 +207,6 @@ class Sheet:
         self.first, self.last, empty = occupied(self.code, self.first, self.last)
         self.family[empty] = -1
         self.numbers[empty] = 0
-
-
-def alike(wanted: list[Wanted], uniforms: list[Array]) -> Iterator[tuple[list[Wanted], Array]]:
-    """What is drawn at once, since a draw costs about the same for one sample as for hundreds: the same op or mask at one scale of lengths, as in
-    the cells of a partition, with its uniforms."""
-    found: dict[tuple[Any, float], list[int]] = {}
-    for i, w in enumerate(wanted):
-        found.setdefault((w.what, w.scale), []).append(i)
-    for which in found.values():
-        if len(which) == 1:
-            yield [wanted[which[0]]], uniforms[which[0]]
-            continue
-        part = np.cumsum([len(uniforms[i]) for i in which]) // TOGETHER
-        for _, own in groups(part):
-            same = [which[i] for i in own.tolist()]
-            yield [wanted[i] for i in same], joined([uniforms[i] for i in same])
 
 
 def joined(parts: list[Array]) -> Array:

@@ -195,3 +195,18 @@ def test_golden_programs_and_results():
     golden = Path(__file__).with_name("golden.json")
     found = {"stream": degrade.STREAM, "key": program.key, "programs": drawn, "noise_and_jpeg": made}
     assert found == json.loads(golden.read_text())
+
+
+def test_equal_ops_and_masks_are_drawn_at_once_and_as_ever(monkeypatch):
+    """Which changes nothing but the number of calls: each draws as it does beside another one that is not its equal."""
+
+    def recipe(low):
+        return Compose(*(Local(degrade.GaussianBlur((0.5, 2.0)), masks.Ellipse(area=(own, 0.3), feather=0.1)) for own in (0.1, low)))
+
+    calls = []
+    solve = masks.Ellipse.solve
+    monkeypatch.setattr(masks.Ellipse, "solve", lambda self, u, *given, **drawn: calls.append(len(u)) or solve(self, u, *given, **drawn))
+    equal, other = (Pipeline(recipe(low), seed=3).sample(range(5), (40, 48)) for low in (0.1, 0.2))
+    assert calls == [10, 5, 5]
+    assert np.array_equal(equal.numbers[:, 0], other.numbers[:, 0]) and not np.array_equal(equal.numbers[:, 1], other.numbers[:, 1])
+    assert np.array_equal(equal.theta, other.theta)
