@@ -6,12 +6,14 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch.utils.data import Dataset
 
 from degrade.errors import unknown
 from degrade.pipeline import Pipeline
+
+from .images import to_tensor
+from .stage import check_worker, tensors_of
 
 ORDERS = ("before", "after")
 
@@ -77,10 +79,11 @@ class Indexed(Dataset[Any]):
         transform, after = self.transform, self.order == "after"
         if transform is not None and after:
             image = plain(transform(image))
+        check_worker(image)
         y, labels = self.pipeline(image, ids=[index], labels=True)
         if not self.labels:
             return y if transform is None or after else plain(transform(y)), {}
-        told = {name: getattr(labels, name)[0] for name in ("type", "severity", "level", "params", "area", "masks")}
+        told = {name: value[0] for name, value in tensors_of(labels).items()}
         if transform is not None and not after:
             y, told["masks"] = jointly(transform, y, told["masks"])
             told["area"] = told["masks"].mean((1, 2), dtype=torch.float64).to(torch.float32)
@@ -121,15 +124,3 @@ def _replaced(item: Any, key: Any, value: torch.Tensor) -> Any:
     parts = list(item)
     parts[key] = value
     return type(item)(*parts) if hasattr(item, "_fields") else type(item)(parts)
-
-
-def to_tensor(image: Any) -> torch.Tensor:
-    """A tensor 3 h w from a tensor, a NumPy array h w 3 or a PIL image."""
-    if isinstance(image, torch.Tensor):
-        return image
-    if not isinstance(image, np.ndarray):
-        if not hasattr(image, "convert"):
-            raise TypeError(f"the image is a {type(image).__name__}; accepted: a torch tensor 3 h w, a NumPy array h w 3 or a PIL image.")
-        image = np.asarray(image if image.mode in ("RGB", "L") else image.convert("RGB"))
-    image = image[..., None] if image.ndim == 2 else image
-    return torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C"))  # a copy: PIL's memory is read-only
