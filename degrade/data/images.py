@@ -80,6 +80,8 @@ def images_in(sample: Any, key: Any = None) -> list[Path]:
     if key is not None:
         return [(*path, *rest) for path in paths_of(key) for rest, _ in walk(at(sample, path, "key"))]
     leaves = list(walk(sample))
+    if leaves and leaves[0][0] == () and (_says(sample) or isinstance(sample, np.ndarray) or type(sample) is torch.Tensor):
+        return [()]  # nothing else can be meant
     if typed := [path for path, leaf in leaves if _says(leaf)]:
         return typed
     by_key: dict[Path, list[Path]] = {}
