@@ -75,15 +75,15 @@ def test_half_swap(count):
 
 
 def test_ordered_severities_differ_in_severity_alone():
-    pipes = [Pipeline(Local(MeanShift(severity=s, direction=1), masks.Blob(area=0.4)), seed=7, backend="torch") for s in (0.2, 0.5, 1.0)]
+    pipes = [Pipeline(Local(MeanShift(severity=s, direction="up"), masks.Blob(area=0.4)), seed=7, backend="torch") for s in (0.2, 0.5, 1.0)]
     got, told = views.ordered(pipes, grey(), IDS, labels=True)
     assert [float(t.severity.mean()) for t in told] == pytest.approx([0.2, 0.5, 1.0])
     assert all(torch.equal(t.masks, told[0].masks) for t in told) and told[0].masks.std() > 0.1
     gone = torch.stack([(y - 0.5).abs().mean((1, 2, 3)) for y in got])
     assert (gone[0] < gone[1]).all() and (gone[1] < gone[2]).all()
-    levels = [degrade.banks.kadid10k(seed=7).single("mean_shift", level=n) for n in (1, 2)]
+    levels = [degrade.banks.kadid10k().single("mean_shift", level=n) for n in (1, 2)]
     assert len(views.ordered(levels, grey())) == 2
-    with pytest.raises(ValueError, match=r"pipelines have the seeds and epochs \[\(7, 0\), \(8, 0\)\]"):
+    with pytest.raises(ValueError, match=r"pipelines have the seeds and epochs \[\(0, 0\), \(8, 0\)\]"):
         views.ordered([levels[0], Pipeline(MeanShift(), seed=8)], grey())
 
 

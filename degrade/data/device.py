@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,20 +60,17 @@ class DeviceLoader:
         skip, self._skip = self._skip, 0
         self._given, self._drawn = skip, None
         lane.start()
-        ready: tuple[Any, list[Labels], Any] | None = None
+        ready: deque[tuple[Any, list[Labels], Any]] = deque()  # which keeps no batch that the caller has
         for batch in itertools.islice(self.loader, skip, None):
             before = self.pipeline.get_extra_state()
-            coming = self._begin(lane, batch)
-            if not lane.ahead:
-                yield self._finish(lane, *coming)
+            ready.append(self._begin(lane, batch))
+            if lane.ahead and len(ready) == 1:
                 continue
-            if ready is not None:
-                self._drawn = before
-                yield self._finish(lane, *ready)
-            ready = coming
+            self._drawn = before if lane.ahead else None
+            yield self._finish(lane, *ready.popleft())
         self._drawn = None
-        if ready is not None:
-            yield self._finish(lane, *ready)
+        if ready:
+            yield self._finish(lane, *ready.popleft())
         self._given = 0
 
     def _begin(self, lane: Plain | Side, batch: Any) -> tuple[Any, list[Labels], Any]:

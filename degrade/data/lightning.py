@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +14,8 @@ from .stage import Stage
 
 
 def _base() -> Any:
-    for name in ("lightning.pytorch", "pytorch_lightning"):
+    names = ("lightning.pytorch", "pytorch_lightning")  # two packages of one library, whose classes do not mix
+    for name in sorted(names, key=lambda name: name not in sys.modules):
         try:
             return importlib.import_module(name).Callback
         except ModuleNotFoundError:
@@ -72,6 +75,7 @@ class DegradeCallback(Callback):  # type: ignore[misc]
         owner = data if kind else module
         hook = getattr(owner, name)
 
+        @functools.wraps(hook)  # by which Lightning sees that nobody's own hook is in the way
         def both(batch: Any, dataloader_idx: int) -> Any:
             return around(hook, batch, dataloader_idx, trainer.training)
 
