@@ -51,7 +51,7 @@ class Noted(lanes.Side):
 
     def pinned(self, tensor):
         self.cuda.log.append(f"pin on {self.cuda.now.name}")
-        return tensor.clone()
+        return tensor.as_subclass(torch.Tensor).clone()  # as pin_memory does
 
     def read_on(self, tensor, stream):
         self.cuda.log.append(f"{stream.name} reads {tuple(tensor.shape)}")
