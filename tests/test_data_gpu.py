@@ -20,8 +20,8 @@ def pipeline():
 
 def test_batches_are_right_while_the_callers_stream_is_busy():
     """The caller reads each batch late, behind a long wait, and drops it: memory given away too early would be overwritten by the next ones."""
-    given = batches(8)
-    want = [pipeline()(x.cuda(), ids=ids).sum((1, 2, 3), dtype=torch.int64).cpu() for x, ids in given]
+    given, pipe = batches(8), pipeline()
+    want = [pipe(x.cuda(), ids=ids).sum((1, 2, 3), dtype=torch.int64).cpu() for x, ids in given]
     sums = []
     for y, ids in DeviceLoader(given, pipeline(), "cuda", ids=1):
         assert y.is_cuda and ids.is_cuda
@@ -53,12 +53,12 @@ def test_the_host_waits_for_nothing():
     assert count == 6
 
 
-def test_memory_is_steady():
+def test_memory_is_bounded():
+    """The allocator may need another block or two, as the streams happen to run; not one for each loop."""
     given, pipe, used = batches(4), pipeline(), []
-    for _ in range(6):
+    for _ in range(30):
         for y, _ in DeviceLoader(given, pipe, "cuda", ids=1):
             y.float().mean()
-        del y
         torch.cuda.synchronize()
         used.append(torch.cuda.memory_reserved())
-    assert used[-1] == used[2]
+    assert used[-1] - used[4] <= 8 * 1024 * 1024 + 4 * given[0][0].numel()

@@ -20,8 +20,9 @@ from .stage import Stage
 class DeviceLoader:
     """Wrap a loader: its batches in their own structure, all tensors on the device, images degraded.
 
-    On a GPU the next batch is pinned, copied and degraded on a side stream while the caller works on this one; the host waits for nothing. On other
-    devices it is a plain wrapper.
+    On a GPU the next batch is pinned, copied and degraded on a side stream while the caller works on this one; the host waits for nothing, and a
+    batch is ordered before what the caller's stream, that of the moment when it is asked for, does with it. A DataLoader with `pin_memory=True` pins in a
+    thread of its own, which spares the host a copy. On other devices it is a plain wrapper.
 
     Args:
         loader: gives batches: a DataLoader, or anything that is iterated over. Its workers give images on the CPU, uint8 best.

@@ -97,7 +97,7 @@ def images_in(sample: Any, key: Any = None) -> list[Path]:
         raise ValueError(
             f"the sample has several entries that look like images: {names}; accepted: key= with one, or a list of them."
             if by_key
-            else f"the sample holds no image; accepted: {ACCEPTED}, in tuples, lists and dicts, or key= to say where one grey channel stands."
+            else f"the sample holds no image; accepted: {ACCEPTED}, uint8 or float of at most 32 bits, in tuples, lists and dicts; or key= to say where one grey channel stands."
         )
     return next(iter(by_key.values()))
 
