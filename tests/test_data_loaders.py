@@ -179,6 +179,8 @@ def test_a_loop_that_was_cut_off_goes_on_as_if_it_had_not(own, after):
             if len(seen) == after:
                 break
     assert state["batches"] == after
+    cut.set_epoch(2)
+    assert cut.state_dict()["batches"] == 0 and cut.state_dict()["pipeline"]["epoch"] == 2
     resumed = loader()
     resumed.load_state_dict(state)
     seen += epoch(resumed, 1)

@@ -96,6 +96,7 @@ class DeviceLoader:
     def set_epoch(self, epoch: int) -> None:
         """Tell the pipeline, and whatever of the loader wants to know: itself, its dataset, its sampler and what that wraps."""
         self.pipeline.set_epoch(epoch)
+        self._given, self._drawn = self._skip, None  # an epoch that was left is forgotten
         found: list[Any] = [self.loader]
         for owner in found:
             parts = [getattr(owner, name, None) for name in ("dataset", "sampler", "batch_sampler")]

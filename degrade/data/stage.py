@@ -65,16 +65,16 @@ class Stage:
         out: list[Image] = []
         for path, x in zip(paths, tensors):
             if x.dim() > 3:
-                ids = self._ids(x, given, len(x)) if given is not None or self.ids == "content" or len(x) not in drawn else drawn[len(x)]
-                drawn[len(x)] = ids
+                shared = drawn.get(len(x)) if self.ids is None else None
+                ids = drawn[len(x)] = self._ids(x, given, len(x)) if shared is None else shared
                 out.append(Image(path, ids, views[len(x)], many=True))
                 views[len(x)] += 1
             else:
                 number = sum(not image.many for image in out)
                 ids = self._ids(x[None], given, singles, alone=True)
                 one = len(ids) == 1
-                shared = one and given is not None
-                out.append(Image(path, ids if one else ids[number : number + 1], number if shared else 0))
+                view = number if one and given is not None else 0
+                out.append(Image(path, ids if one else ids[number : number + 1], view))
         return out
 
     def _given(self, sample: Any) -> Array | None:
