@@ -45,10 +45,10 @@ class Outline:
         self.column = {at: first[at // 4] + at % 4 for at in decisions}  # of each uniform, among those of all these counters
 
 
-def _laws(drawn: list[Any]) -> dict[int, int]:
-    """Of each op and mask, by its id, a number that those have in common which draw alike from equal uniforms."""
+def _laws(drawn: list[Any]) -> dict[Any, int]:
+    """Of each op and mask a number that those have in common which draw alike from equal uniforms."""
     numbers: dict[Any, int] = {}
-    own = {id(what): id(what) if getattr(what, "bank", None) is not None else (type(what), repr(what.to_dict())) for what in drawn}
+    own = {what: what if getattr(what, "bank", None) is not None else (type(what), repr(what.to_dict())) for what in drawn}
     return {of: numbers.setdefault(law, len(numbers)) for of, law in own.items()}
 
 
@@ -167,7 +167,7 @@ class Sheet:
         as in the cells of a partition, with their uniforms."""
         found: dict[tuple[int, float], list[int]] = {}
         for i, w in enumerate(wanted):
-            found.setdefault((self.outline.law[id(w.what)], w.scale), []).append(i)
+            found.setdefault((self.outline.law[w.what], w.scale), []).append(i)
         for which in found.values():
             if len(which) == 1:
                 yield [wanted[which[0]]], uniforms[which[0]]

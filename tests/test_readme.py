@@ -70,7 +70,7 @@ def test_the_two_commands_are_those_that_ci_runs(command):
     assert install.removeprefix("pip install ") in script and run in script
 
 
-@pytest.mark.parametrize("page, least", [("localization.md", 15), ("views.md", 30)])
+@pytest.mark.parametrize("page, least", [("localization.md", 15), ("loaders.md", 25), ("views.md", 30)])
 def test_pages_print_what_they_say(page, least):
     pytest.importorskip("skimage")
     failed, run = doctest.testfile(str(ROOT / "docs" / page), module_relative=False)

@@ -6,15 +6,16 @@ import importlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch.utils.data import Dataset
 
 from degrade.errors import unknown
 from degrade.pipeline import Pipeline
 
+from .images import to_tensor
+from .stage import check_worker, tensors_of
+
 ORDERS = ("before", "after")
-TOLD = "type", "severity", "level", "params", "area", "masks"
 
 
 class Indexed(Dataset[Any]):
@@ -90,9 +91,10 @@ class Indexed(Dataset[Any]):
 
     def _degraded(self, images: list[torch.Tensor], indices: list[int]) -> Iterator[tuple[torch.Tensor, dict[str, torch.Tensor]]]:
         """Images 3 h w of one size, each degraded and transformed, with what was done, empty where no labels are wanted."""
+        check_worker(images[0])
         batch, labels = self.pipeline(torch.stack(images), ids=indices, labels=True)
         transform = self.transform if self.order == "before" else None
-        every = {name: getattr(labels, name) for name in TOLD} if self.labels else {}
+        every = tensors_of(labels) if self.labels else {}
         for i, y in enumerate(batch):
             told = {name: values[i] for name, values in every.items()}
             if transform is not None and self.labels:
@@ -145,15 +147,3 @@ def _replaced(item: Any, key: Any, value: torch.Tensor) -> Any:
     parts = list(item)
     parts[key] = value
     return type(item)(*parts) if hasattr(item, "_fields") else type(item)(parts)
-
-
-def to_tensor(image: Any) -> torch.Tensor:
-    """A tensor 3 h w from a tensor, a NumPy array h w 3 or a PIL image."""
-    if isinstance(image, torch.Tensor):
-        return image
-    if not isinstance(image, np.ndarray):
-        if not hasattr(image, "convert"):
-            raise TypeError(f"the image is a {type(image).__name__}; accepted: a torch tensor 3 h w, a NumPy array h w 3 or a PIL image.")
-        image = np.asarray(image if image.mode in ("RGB", "L") else image.convert("RGB"))
-    image = image[..., None] if image.ndim == 2 else image
-    return torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C"))  # a copy: PIL's memory is read-only

@@ -1,0 +1,63 @@
+"""Degradation of whole batches in the workers of a DataLoader, and datasets that tell who their samples are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch.utils.data import Dataset, default_collate
+
+from degrade.pipeline import Pipeline
+
+from .stage import Stage
+
+
+class Numbered(Dataset[Any]):
+    """Wrap a map-style dataset: each item becomes (item, index), so that a batch tells who its samples are.
+
+    `Collate(pipeline, ids=1)` and `DeviceLoader(loader, pipeline, device, ids=1)` then make the promise of `Indexed`.
+
+    Raises:
+        TypeError: what is no dataset.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
+            raise TypeError(f"dataset is a {type(dataset).__name__}; accepted: a map-style dataset with __getitem__ and __len__.")
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        index = range(len(self))[index]  # a negative index is the same sample
+        return self.dataset[index], index
+
+
+class Collate:
+    """A `collate_fn` that degrades the batch that another one made: on the CPU, in the worker, one call for all images of a size.
+
+    Args:
+        pipeline: what to do.
+        collate_fn: makes the batch, torch's default by default. Images of different sizes stay a list, which one of your own has to give.
+        key: where images stand in the batch, as for `Transform`.
+        ids: where the batch holds its samples' ids: a key or position, or a tuple of them that leads further in; "content"; or None for
+            (rank, worker, call counter).
+        labels: give (batch, labels): a `Labels`, or a list with one for each entry that is an image or a batch of them.
+
+    Raises:
+        TypeError: what is no pipeline, or cannot be called. ValueError: from a batch, as for `Transform`.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, collate_fn: Callable[[list[Any]], Any] = default_collate, key: Any = None, ids: Any = None, labels: bool = False
+    ) -> None:
+        if not callable(collate_fn):
+            raise TypeError(f"collate_fn is a {type(collate_fn).__name__}; accepted: a callable that makes a batch of a list of samples.")
+        self._stage = Stage(pipeline, key, ids)
+        self.pipeline, self.collate_fn, self.labels = pipeline, collate_fn, labels
+
+    def __call__(self, items: list[Any]) -> Any:
+        batch = self.collate_fn(items)
+        out, told = self._stage.run(batch, self._stage.plan(batch), self.labels)
+        return (out, told[0] if len(told) == 1 else told) if self.labels else out
