@@ -9,11 +9,30 @@ from typing import Any
 
 import torch
 
-from degrade import REGISTRY, GaussianBlur, Jpeg, Local, Partition, Pipeline, SomeOf, Uniform, banks, cells, masks
+from benchmarks.images import SIZE
+from degrade import (
+    REGISTRY,
+    Compose,
+    Contrast,
+    GaussianBlur,
+    GaussianNoise,
+    Jpeg,
+    Local,
+    MedianBlur,
+    MotionBlur,
+    Partition,
+    Pipeline,
+    SaturationYcbcr,
+    SomeOf,
+    Uniform,
+    banks,
+    cells,
+    masks,
+)
 from degrade.backends import obstacle_to_triton
 from degrade.recipe import Node
 
-SIZE, BATCH = 224, 256
+BATCH = 256
 FEATHER = 0.05
 FAST = torch.uint8, torch.float16
 
@@ -29,6 +48,11 @@ WORKLOADS: dict[str, Callable[[], Node]] = {
     "jpeg 4:2:0": lambda: Jpeg(subsampling="4:2:0"),
     "gaussian_blur σ 0.5–5": lambda: GaussianBlur(sigma=Uniform(0.5, 5.0)),
     "gaussian_blur σ 2": lambda: GaussianBlur(sigma=2.0),
+    "contrast of grey": lambda: Contrast(factor=Uniform(0.3, 2.0), mean="grey"),
+    "saturation": lambda: SaturationYcbcr(factor=Uniform(0.0, 2.5)),
+    "motion_blur 3–21": lambda: MotionBlur(length=Uniform(3.0, 21.0)),
+    "median_blur 3×3": lambda: MedianBlur(half_width=1),
+    "blur, noise, jpeg": lambda: Compose(GaussianBlur(sigma=Uniform(0.5, 5.0)), GaussianNoise(), Jpeg(subsampling="4:2:0")),
     "1–3 local ops": few_locals,
     **{f"bank {name}": lambda name=name: getattr(banks, name)().recipe for name in banks.__all__},  # type: ignore[misc]
 }
@@ -104,7 +128,7 @@ def targets(quick: bool) -> Iterator[tuple[Any, ...]]:
 
 def pipelines(quick: bool) -> Iterator[tuple[Any, ...]]:
     """Whole banks."""
-    for op in WORKLOADS:
+    for op in (name for name in WORKLOADS if name.startswith("bank ")):
         yield from ((op, dtype, BATCH, 1.0) for dtype in (FAST[:1] if quick else FAST))
 
 
