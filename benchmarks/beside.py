@@ -80,7 +80,7 @@ def measure(setting: Beside, seconds: float) -> dict[str, Any]:
             "ratio": got[name]["median"] / own["median"],  # type: ignore[index, operator]
             "takes": peer.takes,
             **apart(setting.op, x.cpu(), y, peers.result(peer, call(0))),
-            "alone": alone(peer, x, thetas[0]),
+            **({"alone": alone(peer, x, thetas[0])} if len(x) > 1 else {}),
         }
     return out
 
@@ -117,13 +117,13 @@ def alone(peer: peers.Peer, x: torch.Tensor, theta: Any) -> bool:
 
 
 def cells(row: dict[str, Any]) -> list[str]:
-    """One row under COLUMNS; peers where they are faster in bold, and with a letter whose parameters they do not take for each sample."""
+    """One row under COLUMNS; peers that are faster in bold, with a star where one strength or length holds for the batch."""
     head = [row["op"], str(row["batch"])]
     if not row["ok"]:
         return [*head, "—", "—", "—", checked(row)]
     beside = [_said(name, peer) for name, peer in sorted(row["peers"].items(), key=lambda item: item[1]["ratio"])]
     beside += [f"{name} {why if why == 'not installed' else 'cannot run'}" for name, why in row["absent"].items()]
-    same = ["ours", *(name for name, peer in row["peers"].items() if peer["alone"])]
+    same = ["ours", *(name for name, peer in row["peers"].items() if peer.get("alone"))] if row["batch"] > 1 else []
     return [*head, spread(row["ms"]), ", ".join(beside), ", ".join(same), checked(row)]
 
 
@@ -136,3 +136,17 @@ def _said(name: str, peer: dict[str, Any]) -> str:
 def lost(row: dict[str, Any]) -> bool:
     """Whether a peer is faster."""
     return any(peer["ratio"] < 1 for peer in row["peers"].values())
+
+
+def brief(rows: list[dict[str, Any]]) -> tuple[list[str], list[str], list[list[str]]]:
+    """Columns, those of figures, and lines: an op a line, a library a column, how many times our time each takes, by batch."""
+    names = list(dict.fromkeys(peer.name for peer in peers.PEERS if any(peer.name in row.get("peers", {}) for row in rows)))
+    batches = sorted({row["batch"] for row in rows})
+    columns = ["op", f"ms, batch {', '.join(map(str, batches))}", *(f"× {name}" for name in names), "check"]
+    lines = []
+    for op in dict.fromkeys(row["op"] for row in rows):
+        own = [row for row in rows if row["op"] == op]
+        times = ", ".join(f"{row['ms']['median']:.3g}" if row["ok"] else "—" for row in own)
+        ratios = [", ".join(f"{row['peers'][name]['ratio']:.2f}" for row in own if row["ok"] and name in row["peers"]) for name in names]
+        lines.append([op, times, *ratios, "; ".join(dict.fromkeys(map(checked, own)))])
+    return columns, columns[1:-1], lines

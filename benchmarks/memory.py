@@ -20,7 +20,7 @@ from benchmarks.text import checked, megabytes
 from degrade import Pipeline
 
 OPS = "mean_shift", "gaussian_blur σ 2", "jpeg 4:2:0", "bank arniqa"  # a point op, a blur, a codec, a bank
-WARM, MANY, QUICK_MANY = 3, 100, 20  # batches
+WARM, MANY, QUICK_MANY = 3, 50, 20  # batches
 NOISE = 4 << 20  # bytes by which a process's memory wanders
 COLUMNS = ("op", "backend", "dtype", "batch", "input", "beyond input and output", "× input", "growth over many batches", "check")
 RIGHT = COLUMNS[3:8]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import banks, beside, build, memory, regions
+from benchmarks import banks, beside, build, memory, regions, scaling
 from benchmarks.text import checked, significant, spread, table, title
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ GPU_COLUMNS = (
 TIMED = *COLUMNS[:5], "ms (quartiles)", "host ms", *COLUMNS[5:]
 NO_GPU = "Not measured on a GPU yet."
 TABLES: dict[str, Any] = {  # modules with COLUMNS, RIGHT, those of figures, and cells(row)
-    "banks": banks, "area": regions, "partitions": regions, "cpu": beside, "peers": beside, "memory": memory, "build": build,
+    "banks": banks, "area": regions, "partitions": regions, "cpu": beside, "peers": beside, "memory": memory, "build": build, "scaling": scaling,
 }  # fmt: skip
 WHOLE, LARGEST = ("banks", "targets", "cpu", "training"), ("ops",)
 
@@ -47,10 +47,11 @@ def cells(row: dict[str, Any]) -> list[str]:
     return [*head, significant(row["images_per_s"]), significant(row["times_copy"]), beside, checked(row)]
 
 
-def markdown(results: list[dict[str, Any]]) -> str:
+def markdown(results: Sequence[dict[str, Any] | None]) -> str:
     """A table for each result, under the machine it was measured on."""
-    parts = [_markdown(result) for result in results]
-    if not any(row["device"] != "cpu" for result in results for row in result.get("rows", ())):
+    found = [result for result in results if result]
+    parts = [_markdown(result) for result in found]
+    if not any(row["device"] != "cpu" for result in found for row in result.get("rows", ())):
         parts.append(NO_GPU)
     return "\n\n".join(parts)
 
@@ -58,6 +59,8 @@ def markdown(results: list[dict[str, Any]]) -> str:
 def _markdown(result: dict[str, Any]) -> str:
     if "step_ms" in result:
         return training(result)
+    if result.get("brief"):
+        return table(title(result), *TABLES[result["args"]["suite"]].brief(result["rows"]))
     columns, right, line = shown(result)
     return table(title(result), columns, right, [line(row) for row in result["rows"]])
 
@@ -86,11 +89,16 @@ def gpu_cells(row: dict[str, Any]) -> list[str]:
 
 def training(result: dict[str, Any]) -> str:
     """What degradation adds to a training step."""
-    steps, machine = result["step_ms"], result["machine"]
+    steps, machine, idle = result["step_ms"], result["machine"], result.get("idle", {})
     plain = steps["plain"]["median"]
-    said = ", ".join(f"{name} {s['median']:.1f} ms ({s['median'] / plain - 1:+.1%})" for name, s in steps.items())
+    said = ", ".join(
+        f"{name} {s['median']:.1f} ms ({s['median'] / plain - 1:+.1%}{f', GPU idle {idle[name]:.1%}' if idle.get(name) is not None else ''})"
+        for name, s in steps.items()
+    )
+    model = {"vit_small": "ViT-S/16", "tiny": "a tiny ViT"}.get(result.get("model", ""), "ResNet-50")
+    dtype = "float32" if result.get("device") == "cpu" else "bfloat16"
     return (
-        f"A training step of ResNet-50 in bfloat16 on {machine['device']}, {result['batch']} images in {result['views']} views of "
+        f"A training step of {model} in {dtype} on {machine['device']}, {result['batch']} images in {result['views']} views of "
         f"`{result['pipeline']}`: {said}. Commit {result['commit']}."
     )
 
@@ -122,7 +130,7 @@ def headline(result: dict[str, Any]) -> dict[str, Any] | None:
     """What the README shows: whole suites that compare, of `ops` the largest uint8 batch, and nothing of suites that are read in the notes."""
     suite = result["args"]["suite"] if "rows" in result else "training"
     if suite in WHOLE:
-        return result
+        return {**result, "brief": True} if hasattr(TABLES.get(suite), "brief") else result
     if suite not in LARGEST:
         return None
     largest = max(row["batch"] for row in result["rows"])
@@ -142,7 +150,7 @@ def main(arguments: list[str] | None = None) -> int:
         drawn = plots.draw(results, args.plots)
         print("\n".join(map(str, drawn)) or "nothing to plot: no file holds rows of batch, area, partitions, sizes, ops_per_sample or targets.")
         return 0 if drawn else 1
-    print(markdown([shown for r in results if (shown := headline(r))] if args.headline else results))
+    print(markdown([headline(r) for r in results] if args.headline else results))
     return 0
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from benchmarks import banks, beside, build, checks, memory, peers, regions, timing
+from benchmarks import banks, beside, build, checks, memory, peers, regions, scaling, timing
 from benchmarks.images import ids_of, in_dtype, photographs
 from benchmarks.machine import commit, machine
 from benchmarks.report import console_table
@@ -43,6 +43,7 @@ def row(setting: Setting, seconds: float) -> dict[str, Any]:
         out |= measure_cuda(setting, pipe, x) if x.is_cuda else measure_cpu(setting, pipe, x, seconds)
         out["images_per_s"] = setting.batch / out["ms"]["median"] * 1e3
         out["times_copy"] = out["ms"]["median"] / out["copy_ms"]["median"]
+        out.setdefault("bytes", regions.bytes_of(pipe, x))  # predicted: what Triton's kernels move
     return out
 
 
@@ -161,6 +162,7 @@ SPECIAL = {
         ("cpu", "peers"), Special(lambda a, b: beside.settings(a.suite, a.op, b, a.quick, a.batch), beside.run, (SECONDS, QUICK_SECONDS))
     ),
     "memory": Special(lambda a, backend: memory.settings(a.op, backend, a.quick, a.batch), memory.run, (0.0, 0.0)),
+    "scaling": Special(lambda a, backend: scaling.settings(a.op, backend), scaling.run, (SECONDS, QUICK_SECONDS)),
     "build": Special(lambda a, backend: build.settings(a.op), build.run, (0.0, 0.0)),
 }
 ONE_THREAD = "banks", "cpu"

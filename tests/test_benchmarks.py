@@ -14,7 +14,7 @@ pytest.importorskip("rich")
 pytest.importorskip("skimage")
 pytest.importorskip("PIL")
 
-from benchmarks import banks, beside, build, checks, images, memory, peers, peers_gpu, regions, report, run, suites, timing  # noqa: E402
+from benchmarks import banks, beside, build, checks, images, memory, peers, peers_gpu, plots, regions, report, run, scaling, suites, timing, training  # noqa: E402
 
 TIMES = {"ms", "copy_ms", "host_ms", "images_per_s", "times_copy", "cv2"}
 
@@ -237,10 +237,92 @@ def test_a_cold_build_and_a_warm_start():
     pytest.importorskip("llvmlite")
     (row,) = build.run([build.Build("mean_shift", "cpu")], 0.0)
     assert row["ok"] and row["files"] > 0, row["checks"]
-    assert row["cold"]["first_s"] > row["warm"]["first_s"]
+    assert row["cold"]["first_cpu_s"] > row["warm"]["first_cpu_s"] > 0
     assert len(build.cells(row)) == len(build.COLUMNS)
     (red,) = build.run([build.Build("no such op", "cpu")], 0.0)
     assert not red["ok"] and "cold" not in red and "no such op" in red["checks"]["run"]
+
+
+def test_powers_are_those_of_the_points():
+    """Of an exact power law, and of a last step that is steeper."""
+    assert scaling.power([1, 2, 4, 8], [3 * x**0.7 for x in (1, 2, 4, 8)]) == pytest.approx(0.7)
+    wanted = {(s.op, s.axis) for s in scaling.settings("*", "torch")}
+    assert {axis for _, axis in wanted} == {"batch", "pixels", "area", "ops", "regions"}
+    assert all((op, axis) in wanted for op in suites.KINDS for axis in ("batch", "pixels", "area"))
+
+
+@pytest.mark.parametrize("slow, faster", [(1.0, False), (2.0, True)])
+def test_a_row_of_scaling_says_where_time_grows_faster_than_bytes(slow, faster, monkeypatch):
+    """With a clock that is made up: time as a power of the batch."""
+    points = tuple((b, suites.Setting("mean_shift", "torch", "cpu", torch.uint8, b, 1.0, 32)) for b in (1, 2, 4))
+    monkeypatch.setattr(timing, "on_cpu", lambda calls, *_: {name: timing.summary([points[int(name)][0] ** slow]) for name in calls})
+    row = scaling.measure(scaling.Scaling("mean_shift", "batch", points), 0.0)
+    assert row["ok"] and row["power"] == pytest.approx(slow) and row["bytes_power"] == pytest.approx(1.0) and row["faster"] == faster
+    row = {"op": "mean_shift", "axis": "batch", "backend": "torch", **row}
+    line = scaling.cells(row)
+    assert len(line) == len(scaling.COLUMNS) and line[8] == ("yes" if faster else "no")
+
+
+def test_figures_of_what_results_hold(tmp_path):
+    """A figure for each axis, points where the rows say; rows that are red or of no axis are not drawn."""
+    pytest.importorskip("matplotlib")
+    row = {"op": "jpeg", "backend": "triton", "dtype": "uint8", "batch": 4, "area": 0.5, "size": 32, "region": "", "ok": True, "bytes": 1000}
+    row |= {"ms": {"median": 2.0}, "device": "cpu"}
+    result = {"machine": {"device": "A card"}, "args": {"suite": "batch"}, "rows": [row, {**row, "batch": 8, "ok": False}]}
+    (point,) = plots.points(result)
+    assert plots.value("batch", point) == (4, 2000.0) and plots.value("roofline", point) == (1000, 500000.0)
+    drawn = plots.draw([result, {**result, "args": {"suite": "area"}}], tmp_path / "new")
+    assert {path.name for path in drawn} == {"batch-a-card.png", "area-a-card.png", "roofline-a-card.png"}
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
+    (tmp_path / "r.json").write_text(json.dumps(result))
+    assert report.main(["--plots", str(tmp_path), str(tmp_path / "r.json")]) == 0
+    (tmp_path / "r.json").write_text(json.dumps({**result, "rows": []}))
+    assert report.main(["--plots", str(tmp_path), str(tmp_path / "r.json")]) == 1
+
+
+def test_the_readme_shows_what_compares_and_no_notes():
+    base = {"machine": {}, "rows": [{"batch": 1, "dtype": "uint8"}, {"batch": 2, "dtype": "uint8"}, {"batch": 2, "dtype": "float16"}]}
+    assert [len(r["rows"]) for suite in ("ops", "targets") if (r := report.headline({**base, "args": {"suite": suite}}))] == [1, 3]
+    assert report.headline({**base, "args": {"suite": "cpu"}})["brief"]
+    assert all(report.headline({**base, "args": {"suite": suite}}) is None for suite in ("area", "partitions", "scaling", "memory", "build", "batch"))
+    known = {*suites.SUITES, *run.SPECIAL}
+    assert set(report.WHOLE) - {"training"} <= known and set(report.LARGEST) <= known and set(report.TABLES) <= known
+
+
+@pytest.mark.parametrize("crops, views", [("two", 2), ("multi", 10)])
+def test_a_training_step_at_toy_size(crops, views, tmp_path, capsys):
+    out = tmp_path / "out.json"
+    arguments = ["--model", "tiny", "--crops", crops, "--device", "cpu", "--batch", "2", "--size", "64", "--steps", "1", "--out", str(out)]
+    assert training.main(arguments) == 0
+    result = json.loads(out.read_text())
+    assert set(result["step_ms"]) == {"plain", "in line"} and result["views"] == views
+    assert "in line" in capsys.readouterr().out and "a tiny ViT in float32" in report.markdown([result])
+    own = training.Training("tiny", crops, 2, "cpu", 64)
+    before = [p.clone() for p in own.net.parameters()]
+    own.in_line(0)
+    assert any(not torch.equal(p, q) for p, q in zip(own.net.parameters(), before))
+    made, again = own.degraded(0), own.degraded(1)
+    assert sum(len(x) for x in made) == 2 * views and all(x.shape == y.shape and not torch.equal(x, y) for x, y in zip(made, again))
+
+
+def test_idle_time_is_what_no_kernel_covers():
+    assert training.gaps([(0, 4), (2, 5), (9, 10)]) == pytest.approx(0.4)
+    assert training.gaps([(0, 10), (1, 2)]) == 0.0
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_a_step_on_it_is_refused(capsys):
+    assert training.main(["--batch", "1"]) == 1 and "--device cpu" in capsys.readouterr().err
+
+
+def test_a_quick_run_of_the_targets_fits_three_minutes_of_a_gpu():
+    """Beside building kernels: contestants with their warm-up, a device's own time, the host's, all at their limits."""
+    assert timing.repeats(1e-4) == timing.CUDA_REPEATS and timing.repeats(10.0) == timing.CUDA_BLOCKS * timing.CUDA_LEAST
+    seconds = 0.0
+    for op, _, _, area in suites.targets(True):
+        contestants = 2 + (sum(peer.op == op and "cuda" in peer.devices for peer in peers.PEERS) if area == 1.0 else 0)
+        seconds += contestants * 1.25 * timing.CUDA_SECONDS + 3.0
+    assert seconds < 180
 
 
 def test_every_type_of_both_banks_has_its_own_code():
