@@ -40,6 +40,8 @@ class Beside:
 def settings(suite: str, pattern: str, backend: str, quick: bool, batch: int | None) -> list[Beside]:
     """`cpu` is of the CPU even where there is a GPU; `peers` of the GPU."""
     device = "cpu" if suite == "cpu" else "cuda"
+    if device == "cuda" and not torch.cuda.is_available():
+        return []
     batches = (batch,) if batch else (1, 32) if suite == "cpu" else (32,) if quick else (1, 32, 256)
     return [Beside(op, b, device, backend) for op in peers.OPS if any(fnmatch.fnmatch(op, p) for p in pattern.split(",")) for b in batches]
 
@@ -80,7 +82,7 @@ def measure(setting: Beside, seconds: float) -> dict[str, Any]:
             "ratio": got[name]["median"] / own["median"],  # type: ignore[index, operator]
             "takes": peer.takes,
             **apart(setting.op, x.cpu(), y, peers.result(peer, call(0))),
-            **({"alone": alone(peer, x, thetas[0])} if len(x) > 1 else {}),
+            **({"alone": alone(peer, x, thetas[0])} if len(x) > 1 and name != "torch compiled" else {}),  # it would be built anew for each size
         }
     return out
 
