@@ -102,7 +102,7 @@ def measure_cuda(setting: Setting, pipe: Pipeline, x: torch.Tensor) -> dict[str,
             if name.endswith("run"):  # what is run, without what the host does for it
                 got[name]["ms"] = timing.device_only(beside[name], got[name]["wall_ms"]["median"])
     out |= regions.ratios(setting, pipe, x, lambda name: got[name]["ms"])  # type: ignore[arg-type, return-value]
-    if others:
+    if others or absent:
         out["peers"] = {name: {"ms": got[name]["ms"], "speed": got[name]["ms"]["median"] / out["ms"]["median"]} for name in others}
         out["absent"] = absent
     return out
