@@ -141,14 +141,17 @@ def lost(row: dict[str, Any]) -> bool:
 
 
 def brief(rows: list[dict[str, Any]]) -> tuple[list[str], list[str], list[list[str]]]:
-    """Columns, those of figures, and lines: an op a line, a library a column, how many times our time each takes, by batch."""
+    """Columns, those of figures, and lines: an op a line, a library a column, how many times our time each takes, by batch; a star as above."""
     names = list(dict.fromkeys(peer.name for peer in peers.PEERS if any(peer.name in row.get("peers", {}) for row in rows)))
     batches = sorted({row["batch"] for row in rows})
-    columns = ["op", f"ms, batch {', '.join(map(str, batches))}", *(f"× {name}" for name in names), "check"]
+    columns = ["op", f"ours, ms, batch {', '.join(map(str, batches))}", *(f"{name} ÷ ours" for name in names), "check"]
     lines = []
     for op in dict.fromkeys(row["op"] for row in rows):
         own = [row for row in rows if row["op"] == op]
         times = ", ".join(f"{row['ms']['median']:.3g}" if row["ok"] else "—" for row in own)
-        ratios = [", ".join(f"{row['peers'][name]['ratio']:.2f}" for row in own if row["ok"] and name in row["peers"]) for name in names]
+        found = [[row["peers"][name] for row in own if row["ok"] and name in row["peers"]] for name in names]
+        ratios = [
+            ", ".join(f"{peer['ratio']:.2f}" for peer in each) + ("*" if any(p["takes"] == "per batch" for p in each) else "") for each in found
+        ]
         lines.append([op, times, *ratios, "; ".join(dict.fromkeys(map(checked, own)))])
     return columns, columns[1:-1], lines

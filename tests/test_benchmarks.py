@@ -171,6 +171,9 @@ def test_a_row_beside_its_peers(op):
     assert json.loads(json.dumps(row)) == row
     line = beside.cells({**row, "op": op, "batch": 3})
     assert len(line) == len(beside.COLUMNS) and all(name in line[3] for name in (*row["peers"], *row["absent"]))
+    columns, right, (brief,) = beside.brief([{**row, "op": op, "batch": 3}])
+    assert len(columns) == len(brief) and set(right) < set(columns)
+    assert {name.removesuffix(" ÷ ours") for name, cell in zip(columns, brief) if name.endswith("÷ ours") and cell} == set(row["peers"])
     assert line[3].count("**") == 2 * sum(found["ratio"] < 1 for found in row["peers"].values())
 
 
