@@ -16,7 +16,6 @@ pytest.importorskip("PIL")
 
 from benchmarks import beside, build, images, memory, peers, peers_gpu, plots, report, run, scaling, suites, timing, training  # noqa: E402
 
-
 # Steps of 8 bits by which a peer differs at most, and on average. Blurs of torchvision and albumentations reflect at the border, kornia's is not cut; of
 # JPEG torch and kornia do an approximation, and albumentations changes places of red and blue; kornia's and albumentations' lines are drawn otherwise.
 APART = {
