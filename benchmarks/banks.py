@@ -6,22 +6,22 @@ import fnmatch
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks import checks, timing
+from benchmarks.text import checked
 from degrade import Pipeline, backends, banks
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 BATCHES = (1, 32)
 LEVELS = range(1, 6)
 SECONDS, QUICK_SECONDS = 0.5, 0.0  # timed per level, at least; three rounds in any case
 WHOLE_SECONDS = 10.0  # until the clock or timing.CPU_MOST samples end it
 COLUMNS = ("bank", "type", "op", "ms, batch 1", "ms, batch 32", "ms, theirs", "× batch 1", "× batch 32", "worst level", "check")
+RIGHT = COLUMNS[3:9]
+CAPTION = "ms per image, the mean of five levels; × is how many times faster this package is, below 1 slower"
 # Whose fixed profile costs something else than the faithful one, which does what the published code does.
 TWICE = ("jitter", "jpeg2000", "quantization")
 WHOLE = "whole bank"  # no type, but what the bank draws: for ARNIQA one to four types per image
@@ -143,8 +143,6 @@ def chains(setting: Setting) -> list[list[tuple[str, int]]]:
 
 def cells(row: dict[str, Any]) -> list[str]:
     """One row under COLUMNS."""
-    from benchmarks.report import checked
-
     head = [row["bank"], row["label"], row["op"]]
     if not row["ok"]:
         return [*head, *["—"] * 6, checked(row)]
@@ -152,21 +150,6 @@ def cells(row: dict[str, Any]) -> list[str]:
     return [*head, *times, *(f"{row['speed'][str(b)]:.2f}" for b in BATCHES), f"{row['worst_level']:.2f}", checked(row)]
 
 
-def console_table(result: dict[str, Any], title: str) -> Table:
-    """Types where the published code is faster are marked."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=title, caption="ms per image, the mean of five levels; × is how many times faster this package is, below 1 slower")
-    for i, name in enumerate(COLUMNS):
-        table.add_column(name, justify="right" if 3 <= i <= 8 else "left", overflow="fold")
-    for row in result["rows"]:
-        lost = row["ok"] and min(row["speed"].values()) < 1
-        table.add_row(*(Text(c) for c in cells(row)), style="yellow" if lost else None if row["ok"] else "red")
-    return table
-
-
-def markdown(result: dict[str, Any], title: str) -> str:
-    rule = ["--:" if 3 <= i <= 8 else "---" for i in range(len(COLUMNS))]
-    lines = [COLUMNS, rule, *(cells(row) for row in result["rows"])]
-    return "\n".join([f"**{title}**", "", *("| " + " | ".join(line) + " |" for line in lines)])
+def lost(row: dict[str, Any]) -> bool:
+    """Whether the published code is faster, alone or in a batch."""
+    return min(row["speed"].values()) < 1

@@ -14,12 +14,14 @@ run() {
 nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
 jobs=$(nproc)
 run python3 -m pytest --mode gpu -m "device and not native and not heavy" -n $((jobs < 15 ? jobs : 15)) -q --junitxml "$out/tests.xml"
-for suite in targets area partitions batch sizes dtypes; do
+for suite in targets peers area partitions batch sizes per_sample scaling dtypes memory build; do
   run python3 -m benchmarks.run --suite $suite --backend triton --quick --out "$out/$suite.json"
 done
 if python3 -c 'import torchvision' 2> /dev/null; then
-  run python3 -m benchmarks.training --out "$out/training.json"
+  run python3 -m benchmarks.training --model resnet50 --crops two --out "$out/training-resnet50-two.json"
 fi
+run python3 -m benchmarks.training --model vit_small --crops multi --batch 64 --out "$out/training-vit_small-multi.json"
+run python3 -m benchmarks.report --plots "$out/plots" "$out"/*.json
 if command -v compute-sanitizer > /dev/null; then
   run compute-sanitizer --error-exitcode 1 --tool memcheck python3 -m degrade doctor
 fi

@@ -10,16 +10,17 @@ import torch
 
 import degrade
 from benchmarks.suites import Setting
+from benchmarks.text import checked, significant
 from benchmarks.timing import Call, Stats
 from degrade import Pipeline
 from degrade.explain import explain
 
-SUITES = "area", "partitions"
 DRAWN = 4  # programs drawn beforehand, applied in turns
 COLUMNS = (
     "op", "region", "area", "backend", "batch", "size", "ms", "of it drawing", "and planning", "× copy floor", "× whole frame", "run × whole", "bytes × whole",
     "run × one cell", "bytes × one", "labels unread", "check",
 )  # fmt: skip
+RIGHT = [name for name in COLUMNS if name not in ("op", "region", "backend", "check")]
 
 
 def calls(setting: Setting, pipe: Pipeline, x: torch.Tensor) -> dict[str, Call]:
@@ -65,11 +66,11 @@ def bytes_of(pipe: Pipeline, x: torch.Tensor) -> int:
     return explain(pipe(x, ids=_ids(0, x), labels=True)[1].program, x.dtype).bytes
 
 
-def cells(row: dict[str, Any], said: str, significant: Callable[[float], str]) -> list[str]:
+def cells(row: dict[str, Any]) -> list[str]:
     """One row under COLUMNS; no figures if its check is red."""
     head = [row["op"], row["region"], f"{row['area']:.0%}", row["backend"], str(row["batch"]), str(row["size"])]
     if not row["ok"]:
-        return [*head, *["—"] * (len(COLUMNS) - len(head) - 1), said]
+        return [*head, *["—"] * (len(COLUMNS) - len(head) - 1), checked(row)]
     whole, one = row["beside"]["whole"], row["beside"].get("one")
     figures = [
         row["ms"]["median"],
@@ -81,4 +82,4 @@ def cells(row: dict[str, Any], said: str, significant: Callable[[float], str]) -
         whole["bytes_ratio"],
     ]
     of_one = [significant(one[key]) for key in ("run_ratio", "bytes_ratio")] if one else ["", ""]
-    return [*head, *map(significant, figures), *of_one, f"{row['labels_ratio']:.2f}", said]
+    return [*head, *map(significant, figures), *of_one, f"{row['labels_ratio']:.2f}", checked(row)]

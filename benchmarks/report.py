@@ -1,14 +1,16 @@
-"""Results as tables: `python -m benchmarks.report FILE…` prints Markdown for people to paste."""
+"""Results as tables: `python -m benchmarks.report FILE…` prints Markdown for people to paste; `--plots DIR` draws them."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import banks, regions
+from benchmarks import banks, beside, build, memory, regions, scaling
+from benchmarks.text import checked, significant, spread, table, title
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -28,13 +30,12 @@ GPU_COLUMNS = (
     "memory",
     "check",
 )
+TIMED = *COLUMNS[:5], "ms (quartiles)", "host ms", *COLUMNS[5:]
 NO_GPU = "Not measured on a GPU yet."
-
-
-def checked(row: dict[str, Any]) -> str:
-    """Names of the checks passed, or what failed."""
-    failed = [f"{name}: {said}" for name, said in row["checks"].items() if said not in ("ok", "n/a")]
-    return "RED " + "; ".join(failed) if not row["ok"] else "ok: " + ", ".join(n for n, said in row["checks"].items() if said == "ok")
+TABLES: dict[str, Any] = {  # modules with COLUMNS, RIGHT, those of figures, and cells(row)
+    "banks": banks, "area": regions, "partitions": regions, "cpu": beside, "peers": beside, "memory": memory, "build": build, "scaling": scaling,
+}  # fmt: skip
+WHOLE, LARGEST = ("banks", "targets", "cpu", "training"), ("ops",)
 
 
 def cells(row: dict[str, Any]) -> list[str]:
@@ -46,24 +47,11 @@ def cells(row: dict[str, Any]) -> list[str]:
     return [*head, significant(row["images_per_s"]), significant(row["times_copy"]), beside, checked(row)]
 
 
-def significant(value: float) -> str:
-    """Three digits, thousands separated."""
-    return f"{float(f'{value:.3g}'):,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def title(result: dict[str, Any]) -> str:
-    machine = result["machine"]
-    on_gpu = any(row["device"] != "cpu" for row in result["rows"])
-    where = machine["device"] if on_gpu else f"{machine['cpu']}, {machine['cores_used']} thread{'s' if machine['cores_used'] > 1 else ''}"
-    driver = f", driver {machine['driver']}" if machine["driver"] else ""
-    triton = f", Triton {machine['triton']}" if on_gpu and machine["triton"] else ""
-    return f"{where}{driver}, torch {machine['torch']}{triton}, {result['date'][:10]}, commit {result['commit'] or 'none'}"
-
-
-def markdown(results: list[dict[str, Any]]) -> str:
+def markdown(results: Sequence[dict[str, Any] | None]) -> str:
     """A table for each result, under the machine it was measured on."""
-    parts = [_markdown(result) for result in results]
-    if not any(row["device"] != "cpu" for result in results for row in result.get("rows", ())):
+    found = [result for result in results if result]
+    parts = [_markdown(result) for result in found]
+    if not any(row["device"] != "cpu" for result in found for row in result.get("rows", ())):
         parts.append(NO_GPU)
     return "\n\n".join(parts)
 
@@ -71,21 +59,20 @@ def markdown(results: list[dict[str, Any]]) -> str:
 def _markdown(result: dict[str, Any]) -> str:
     if "step_ms" in result:
         return training(result)
-    if result["args"]["suite"] == "banks":
-        return banks.markdown(result, title(result))
-    if result["args"]["suite"] in regions.SUITES:
-        head = ["--:" if name not in ("op", "region", "backend", "check") else "---" for name in regions.COLUMNS]
-        return table(title(result), [regions.COLUMNS, head, *(regions.cells(row, checked(row), significant) for row in result["rows"])])
-    if all("device_ms" in row for row in result["rows"]):
-        lines = [GPU_COLUMNS, ["---", "---", *["--:"] * 7, "---", "--:", "---"], *(gpu_cells(row) for row in result["rows"])]
-        return table(title(result), lines)
-    numbers = COLUMNS.index("batch"), COLUMNS.index("vs cv2")
-    rule = ["--:" if numbers[0] <= i <= numbers[1] else "---" for i in range(len(COLUMNS))]
-    return table(title(result), [COLUMNS, rule, *(cells(row) for row in result["rows"])])
+    if result.get("brief"):
+        return table(title(result), *TABLES[result["args"]["suite"]].brief(result["rows"]))
+    columns, right, line = shown(result)
+    return table(title(result), columns, right, [line(row) for row in result["rows"]])
 
 
-def table(head: str, lines: Sequence[Sequence[str]]) -> str:
-    return "\n".join([f"**{head}**", "", *("| " + " | ".join(c.replace("|", "/") for c in line) + " |" for line in lines)])
+def shown(result: dict[str, Any]) -> tuple[Sequence[str], Sequence[str], Callable[[dict[str, Any]], list[str]]]:
+    """Under which columns a result is shown, which of them hold figures, and how a row becomes cells."""
+    own = TABLES.get(result["args"]["suite"])
+    if own:
+        return own.COLUMNS, own.RIGHT, own.cells
+    if result["rows"] and all("device_ms" in row for row in result["rows"]):
+        return GPU_COLUMNS, [*GPU_COLUMNS[2:9], "memory"], gpu_cells
+    return COLUMNS, COLUMNS[3:8], cells
 
 
 def gpu_cells(row: dict[str, Any]) -> list[str]:
@@ -102,61 +89,70 @@ def gpu_cells(row: dict[str, Any]) -> list[str]:
 
 def training(result: dict[str, Any]) -> str:
     """What degradation adds to a training step."""
-    steps, machine = result["step_ms"], result["machine"]
+    steps, machine, idle = result["step_ms"], result["machine"], result.get("idle", {})
     plain = steps["plain"]["median"]
-    said = ", ".join(f"{name} {s['median']:.1f} ms ({s['median'] / plain - 1:+.1%})" for name, s in steps.items())
+    said = ", ".join(
+        f"{name} {s['median']:.1f} ms ({s['median'] / plain - 1:+.1%}{f', GPU idle {idle[name]:.1%}' if idle.get(name) is not None else ''})"
+        for name, s in steps.items()
+    )
+    model = {"vit_small": "ViT-S/16", "tiny": "a tiny ViT"}.get(result.get("model", ""), "ResNet-50")
+    dtype = "float32" if result.get("device") == "cpu" else "bfloat16"
     return (
-        f"A training step of ResNet-50 in bfloat16 on {machine['device']}, {result['batch']} images in {result['views']} views of "
+        f"A training step of {model} in {dtype} on {machine['device']}, {result['batch']} images in {result['views']} views of "
         f"`{result['pipeline']}`: {said}. Commit {result['commit']}."
     )
 
 
 def console_table(result: dict[str, Any]) -> Table:
-    """The same for a terminal, with times."""
+    """The same for a terminal, with times; rows that lose are marked."""
     from rich.table import Table
     from rich.text import Text
 
-    if result["args"]["suite"] == "banks":
-        return banks.console_table(result, title(result))
-    caption = None if any(row["device"] != "cpu" for row in result["rows"]) else NO_GPU
+    own = TABLES.get(result["args"]["suite"])
+    caption = getattr(own, "CAPTION", None) or (None if any(row["device"] != "cpu" for row in result["rows"]) else NO_GPU)
+    columns, right, line = (own.COLUMNS, own.RIGHT, own.cells) if own else (TIMED, TIMED[3:10], timed)
     table = Table(title=title(result), caption=caption)
-    if result["args"]["suite"] in regions.SUITES:
-        for name in regions.COLUMNS:
-            table.add_column(name, overflow="fold")
-        for row in result["rows"]:
-            table.add_row(*(Text(c) for c in regions.cells(row, checked(row), significant)), style=None if row["ok"] else "red")
-        return table
-    for name in (*COLUMNS[:5], "ms (quartiles)", "host ms", *COLUMNS[5:]):
-        table.add_column(name, justify="left" if name in ("op", "backend", "dtype", "check") else "right", overflow="fold")
+    for name in columns:
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
     for row in result["rows"]:
-        line = cells(row)
-        times = [spread(row["ms"]), f"{row['host_ms']['median']:.2f}"] if row["ok"] else ["—", "—"]
-        table.add_row(*(Text(c) for c in (*line[:5], *times, *line[5:])), style=None if row["ok"] else "red")
+        lost = row["ok"] and getattr(own, "lost", lambda _: False)(row)
+        table.add_row(*(Text(c) for c in line(row)), style="yellow" if lost else None if row["ok"] else "red")
     return table
 
 
-def spread(stats: dict[str, float]) -> str:
-    return f"{stats['median']:.3g} ({stats['q1']:.3g}–{stats['q3']:.3g})"
+def timed(row: dict[str, Any]) -> list[str]:
+    """One row under TIMED."""
+    line = cells(row)
+    return [*line[:5], *([spread(row["ms"]), f"{row['host_ms']['median']:.2f}"] if row["ok"] else ["—", "—"]), *line[5:]]
 
 
-def main(arguments: list[str]) -> int:
-    """Print the files as tables; with --headline, only the rows that the README shows."""
-    paths = [a for a in arguments if a != "--headline"]
-    if not paths:
-        print("usage: python -m benchmarks.report [--headline] FILE…", file=sys.stderr)
-        return 2
-    results = [json.loads(Path(path).read_text(encoding="utf-8")) for path in paths]
-    print(markdown([headline(r) for r in results] if "--headline" in arguments else results))
-    return 0
-
-
-def headline(result: dict[str, Any]) -> dict[str, Any]:
-    """The result with its largest uint8 batch only; of banks, targets and training, all."""
-    if "rows" not in result or result["args"]["suite"] in ("banks", "targets"):
-        return result
+def headline(result: dict[str, Any]) -> dict[str, Any] | None:
+    """What the README shows: whole suites that compare, of `ops` the largest uint8 batch, and nothing of suites that are read in the notes."""
+    suite = result["args"]["suite"] if "rows" in result else "training"
+    if suite in WHOLE:
+        return {**result, "brief": True} if hasattr(TABLES.get(suite), "brief") else result
+    if suite not in LARGEST:
+        return None
     largest = max(row["batch"] for row in result["rows"])
     return {**result, "rows": [row for row in result["rows"] if row["batch"] == largest and row["dtype"] == "uint8"]}
 
 
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="what `benchmarks.run --out` or `benchmarks.training --out` wrote")
+    parser.add_argument("--headline", action="store_true", help="only what the README shows")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="draw what the files hold into this folder, as PNG, in place of tables")
+    args = parser.parse_args(arguments)
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in args.files]
+    if args.plots:
+        from benchmarks import plots
+
+        drawn = plots.draw(results, args.plots)
+        print("\n".join(map(str, drawn)) or "nothing to plot: no file holds rows of batch, area, partitions, sizes, ops_per_sample or targets.")
+        return 0 if drawn else 1
+    print(markdown([headline(r) for r in results] if args.headline else results))
+    return 0
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -5,33 +5,29 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
-from functools import cache
-from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from benchmarks import banks, checks, peers, regions, timing
+from benchmarks import banks, beside, build, checks, memory, peers, regions, scaling, timing
+from benchmarks.images import ids_of, in_dtype, photographs
+from benchmarks.machine import commit, machine
 from benchmarks.report import console_table
-from benchmarks.suites import SIZE, SUITES, Setting, settings
+from benchmarks.suites import SUITES, Setting, settings
 from degrade import Pipeline, Program
 from degrade.backends.plan import make_plan
 from degrade.backends.stages import Stage, needs_stages, samples_of, stages_of
-from degrade.cli.demo import photograph
 from degrade.storing import write_whole
 
 SECONDS, QUICK_SECONDS = 5.0, 1.5  # timed per row on the CPU
-PHOTOGRAPHS = 32  # beyond these, turned ones
 BESIDE_OPENCV = ("jpeg", "gaussian_blur")
-PACKAGES = ("torch", "triton", "numpy", "opencv", "pillow", "scipy", "scikit-image", "kornia")
+PEERS_OF = ("torchvision", "albumentations", "nvidia-dali-cuda130", "cvcuda-cu13", "triton-augment")
 
 
 # ---- one row ---------------------------------------------------------------------------------------------------------
@@ -47,29 +43,12 @@ def row(setting: Setting, seconds: float) -> dict[str, Any]:
         out |= measure_cuda(setting, pipe, x) if x.is_cuda else measure_cpu(setting, pipe, x, seconds)
         out["images_per_s"] = setting.batch / out["ms"]["median"] * 1e3
         out["times_copy"] = out["ms"]["median"] / out["copy_ms"]["median"]
+        out.setdefault("bytes", regions.bytes_of(pipe, x))  # predicted: what Triton's kernels move
     return out
 
 
 def images(setting: Setting) -> torch.Tensor:
-    x = torch.stack([_photograph(i, setting.size) for i in range(setting.batch)])
-    return (x if setting.dtype == torch.uint8 else (x / 255).to(setting.dtype)).to(setting.device)
-
-
-def photographs() -> torch.Tensor:
-    return torch.stack([_photograph(i, SIZE) for i in range(PHOTOGRAPHS)])
-
-
-@cache
-def _photograph(number: int, size: int) -> torch.Tensor:
-    if number >= PHOTOGRAPHS:
-        turns = number // PHOTOGRAPHS
-        return torch.rot90(_photograph(number % PHOTOGRAPHS, size), turns % 4, (1, 2)).roll(turns, 2).contiguous()
-    return torch.from_numpy(photograph(number, size)).permute(2, 0, 1).contiguous()
-
-
-def ids_of(number: int, batch: int) -> Any:
-    """Every call draws for samples it has not seen, as in training."""
-    return np.arange(number * batch, (number + 1) * batch)
+    return in_dtype(photographs(setting.batch, setting.size), setting.dtype).to(setting.device)
 
 
 def contestants(setting: Setting, pipe: Pipeline, x: torch.Tensor) -> dict[str, timing.Call]:
@@ -110,9 +89,10 @@ def measure_cuda(setting: Setting, pipe: Pipeline, x: torch.Tensor) -> dict[str,
     both["pipe"](0)
     torch.cuda.synchronize()
     out: dict[str, Any] = {"peak_bytes": torch.cuda.max_memory_allocated() - held}  # beyond the input, result included
-    theta = torch.from_numpy(pipe.sample(ids_of(0, setting.batch), (setting.size, setting.size)).theta[:, 0]).to(x.device)
-    alone = setting.backend == "triton" and setting.area == 1.0 and setting.batch > 1 and not setting.region
-    others, beside = peers.contestants(setting.op, x, theta) if alone else {}, regions.calls(setting, pipe, x)
+    alone = setting.backend == "triton" and setting.area == 1.0 and setting.batch > 1 and not setting.region and setting.dtype == torch.uint8
+    theta = pipe.sample(ids_of(0, setting.batch), (setting.size, setting.size)).theta
+    ready, absent = peers.ready(setting.op, x, [theta]) if alone else ({}, {})
+    others, beside = {name: call for name, (_, call) in ready.items()}, regions.calls(setting, pipe, x)
     got = timing.on_cuda(both | others | beside)
     host = timing.on_cpu(host_parts(setting, pipe), 1.0)
     out |= {**got["pipe"], "copy_ms": got["copy"]["ms"], "sample_ms": host["sample"], "host_ms": host["host"]}
@@ -122,8 +102,9 @@ def measure_cuda(setting: Setting, pipe: Pipeline, x: torch.Tensor) -> dict[str,
             if name.endswith("run"):  # what is run, without what the host does for it
                 got[name]["ms"] = timing.device_only(beside[name], got[name]["wall_ms"]["median"])
     out |= regions.ratios(setting, pipe, x, lambda name: got[name]["ms"])  # type: ignore[arg-type, return-value]
-    if others:
+    if others or absent:
         out["peers"] = {name: {"ms": got[name]["ms"], "speed": got[name]["ms"]["median"] / out["ms"]["median"]} for name in others}
+        out["absent"] = absent
     return out
 
 
@@ -165,55 +146,31 @@ def run(wanted: list[Setting], seconds: float) -> Iterator[dict[str, Any]]:
             yield {**setting.to_dict(), "checks": {"run": f"{type(error).__name__}: {error}"}, "ok": False}
 
 
-def machine() -> dict[str, Any]:
-    """What the numbers hold for."""
-    cuda = torch.cuda.is_available()
-    return {
-        "device": torch.cuda.get_device_name() if cuda else cpu_model(),
-        "driver": _said("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader") if cuda else None,
-        "cuda": torch.version.cuda,
-        "cpu": cpu_model(),
-        "cores_used": torch.get_num_threads(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in PACKAGES},
-    }
+class Special(NamedTuple):
+    """A suite whose rows are made by code of its own: what it measures, its rows, and seconds for each on the CPU, in full and quick."""
+
+    settings: Callable[[argparse.Namespace, str], list[Any]]
+    run: Callable[[list[Any], float], Iterator[dict[str, Any]]]
+    seconds: tuple[float, float]
 
 
-def cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def version(package: str) -> str | None:
-    for name in (package, f"{package}-python-headless", f"{package}-python"):
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return None
-
-
-def commit() -> str | None:
-    """The commit measured, with "dirty" if files differ from it; None outside a repository with commits."""
-    head = _said("git", "rev-parse", "--verify", "HEAD")
-    return f"{head} dirty" if head and _said("git", "status", "--porcelain") else head
-
-
-def _said(*command: str) -> str | None:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip() or None
+SPECIAL = {
+    "banks": Special(
+        lambda a, backend: banks.settings(a.op, backend), lambda w, s: banks.run(w, photographs(), s), (banks.SECONDS, banks.QUICK_SECONDS)
+    ),
+    **dict.fromkeys(
+        ("cpu", "peers"), Special(lambda a, b: beside.settings(a.suite, a.op, b, a.quick, a.batch), beside.run, (SECONDS, QUICK_SECONDS))
+    ),
+    "memory": Special(lambda a, backend: memory.settings(a.op, backend, a.quick, a.batch), memory.run, (0.0, 0.0)),
+    "scaling": Special(lambda a, backend: scaling.settings(a.op, backend), scaling.run, (SECONDS, QUICK_SECONDS)),
+    "build": Special(lambda a, backend: build.settings(a.op), build.run, (0.0, 0.0)),
+}
+ONE_THREAD = "banks", "cpu"
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
-    parser.add_argument("--suite", choices=(*SUITES, "banks"), default="ops", help="banks: ARNIQA and ImageNet-C beside their own code")
+    parser.add_argument("--suite", choices=(*SUITES, *SPECIAL), default="ops", help="what is measured; benchmarks/README.md describes each")
     parser.add_argument("--backend", choices=("torch", "triton", "all"), default="all")
     parser.add_argument("--op", default="*", metavar="GLOB", help="names of ops, several with commas between, or of a bank's types, such as '*_blur'")
     parser.add_argument("--quick", action="store_true", help="fewer rows: uint8, and few sizes and batches")
@@ -231,24 +188,23 @@ def main(arguments: list[str] | None = None) -> int:
     from rich.progress import track
 
     args = parse(arguments)
-    backend = "auto" if args.backend == "all" else args.backend
-    wanted: list[Any] = (
-        banks.settings(args.op, backend) if args.suite == "banks" else list(settings(args.suite, args.op, args.backend, args.quick, args.batch))
+    special = SPECIAL.get(args.suite)
+    wanted = (
+        special.settings(args, "auto" if args.backend == "all" else args.backend)
+        if special
+        else list(settings(args.suite, args.op, args.backend, args.quick, args.batch))
     )
     if not wanted:
         print(f"nothing to measure: nothing matches {args.op!r}, or backend {args.backend!r} cannot run here.", file=sys.stderr)
         return 1
-    if args.suite == "banks":
+    if args.suite in ONE_THREAD:
         args.threads = 1
     if args.threads:
         torch.set_num_threads(args.threads)
+    seconds = (special.seconds if special else (SECONDS, QUICK_SECONDS))[args.quick] if args.seconds is None else args.seconds
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None  # before the run adds its own
     start = time.perf_counter()
-    made = (
-        banks.run(wanted, photographs(), banks.QUICK_SECONDS if args.quick else banks.SECONDS)
-        if args.suite == "banks"
-        else run(wanted, (QUICK_SECONDS if args.quick else SECONDS) if args.seconds is None else args.seconds)
-    )
+    made = (special.run if special else run)(wanted, seconds)
     rows: list[dict[str, Any]] = []
     try:
         for each in track(made, total=len(wanted), description="rows", console=Console(stderr=True)):
@@ -256,7 +212,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"stopped: {len(rows)} of {len(wanted)} rows were measured.", file=sys.stderr)
     result = {
-        "machine": {**machine(), "load_before": load},
+        "machine": {**machine(*(PEERS_OF if args.suite in ("cpu", "peers") else ())), "load_before": load},
         "commit": commit(),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "args": {name: value for name, value in vars(args).items() if name != "out"},

@@ -9,11 +9,30 @@ from typing import Any
 
 import torch
 
-from degrade import REGISTRY, GaussianBlur, Jpeg, Local, Partition, Pipeline, SomeOf, Uniform, banks, cells, masks
+from benchmarks.images import SIZE
+from degrade import (
+    REGISTRY,
+    Compose,
+    Contrast,
+    GaussianBlur,
+    GaussianNoise,
+    Jpeg,
+    Local,
+    MedianBlur,
+    MotionBlur,
+    Partition,
+    Pipeline,
+    SaturationYcbcr,
+    SomeOf,
+    Uniform,
+    banks,
+    cells,
+    masks,
+)
 from degrade.backends import obstacle_to_triton
 from degrade.recipe import Node
 
-SIZE, BATCH = 224, 256
+BATCH = 256
 FEATHER = 0.05
 FAST = torch.uint8, torch.float16
 
@@ -24,12 +43,31 @@ def few_locals() -> Node:
     return SomeOf(*(Local(op, masks.Ellipse(area=(0.05, 0.3), feather=FEATHER)) for op in ops), n=(1, 3))
 
 
+def points(count: int) -> Node:
+    """So many point ops of one kind for every sample, so that only their number differs."""
+    return Compose(*(REGISTRY["mean_shift"]() for _ in range(count)))
+
+
+def mixed(count: int) -> Node:
+    """The first so many of a blur, a noise, a codec and a statistic of the whole frame."""
+    return Compose(*(GaussianBlur(sigma=2.0), GaussianNoise(), Jpeg(subsampling="4:2:0"), Contrast())[:count])
+
+
+POINTS, MIXED = {n: f"point ops: {n}" for n in (1, 2, 4, 8)}, {n: f"mixed ops: {n}" for n in (1, 2, 3, 4)}
+
 # Beside the ops by their names.
 WORKLOADS: dict[str, Callable[[], Node]] = {
     "jpeg 4:2:0": lambda: Jpeg(subsampling="4:2:0"),
     "gaussian_blur σ 0.5–5": lambda: GaussianBlur(sigma=Uniform(0.5, 5.0)),
     "gaussian_blur σ 2": lambda: GaussianBlur(sigma=2.0),
+    "contrast of grey": lambda: Contrast(factor=Uniform(0.3, 2.0), mean="grey"),
+    "saturation": lambda: SaturationYcbcr(factor=Uniform(0.0, 2.5)),
+    "motion_blur 3–21": lambda: MotionBlur(length=Uniform(3.0, 21.0)),
+    "median_blur 3×3": lambda: MedianBlur(half_width=1),
+    "blur, noise, jpeg": lambda: Compose(GaussianBlur(sigma=Uniform(0.5, 5.0)), GaussianNoise(), Jpeg(subsampling="4:2:0")),
     "1–3 local ops": few_locals,
+    **{name: lambda n=n: points(n) for n, name in POINTS.items()},  # type: ignore[misc]
+    **{name: lambda n=n: mixed(n) for n, name in MIXED.items()},  # type: ignore[misc]
     **{f"bank {name}": lambda name=name: getattr(banks, name)().recipe for name in banks.__all__},  # type: ignore[misc]
 }
 KINDS = "mean_shift", "gaussian_noise", "gaussian_blur σ 0.5–5", "jpeg 4:2:0"  # a cheap and a dear point op, a blur, a codec
@@ -104,7 +142,7 @@ def targets(quick: bool) -> Iterator[tuple[Any, ...]]:
 
 def pipelines(quick: bool) -> Iterator[tuple[Any, ...]]:
     """Whole banks."""
-    for op in WORKLOADS:
+    for op in (name for name in WORKLOADS if name.startswith("bank ")):
         yield from ((op, dtype, BATCH, 1.0) for dtype in (FAST[:1] if quick else FAST))
 
 
@@ -135,6 +173,11 @@ def sizes(quick: bool) -> Iterator[tuple[Any, ...]]:
         yield from ((op, torch.uint8, max(1, BATCH * SIZE**2 // size**2), 1.0, size) for size in ((224, 512) if quick else (96, 224, 225, 512, 2048)))
 
 
+def per_sample(quick: bool) -> Iterator[tuple[Any, ...]]:
+    """How cost follows the number of ops of each sample."""
+    yield from ((op, torch.uint8, BATCH, 1.0) for op in (*POINTS.values(), *MIXED.values())[:: 3 if quick else 1])
+
+
 def dtypes(quick: bool) -> Iterator[tuple[Any, ...]]:
     """How cost follows the dtype."""
     for op in KINDS:
@@ -142,7 +185,7 @@ def dtypes(quick: bool) -> Iterator[tuple[Any, ...]]:
         yield from ((op, dtype, BATCH, 1.0) for dtype in (every[::3] if quick else every))
 
 
-SUITES = {suite.__name__: suite for suite in (ops, targets, pipelines, area, partitions, batch, sizes, dtypes)}
+SUITES = {suite.__name__: suite for suite in (ops, targets, pipelines, area, partitions, batch, sizes, per_sample, dtypes)}
 
 
 def settings(suite: str, pattern: str, backend: str, quick: bool, batch: int | None = None) -> Iterator[Setting]:

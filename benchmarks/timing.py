@@ -14,6 +14,7 @@ Call = Callable[[int], object]  # takes the number of the round, so that every c
 Stats = dict[str, float]
 
 CUDA_WARMUP, CUDA_REPEATS, CUDA_BLOCKS = 25, 100, 4
+CUDA_SECONDS, CUDA_LEAST = 1.0, 3  # a contestant's timed calls take no longer, and its warm-up a quarter, but for three calls of a block
 CPU_LEAST, CPU_MOST = 3, 200
 GATE_CYCLES = 2_000_000  # about a millisecond of a busy device for each millisecond that the host needs
 
@@ -49,18 +50,35 @@ def on_cuda(contestants: dict[str, Call]) -> dict[str, dict[str, Stats]]:
 
     A call whose host part is longer than its device part shows its host part. Caches are as the loop leaves them.
     """
-    for call in contestants.values():
-        for number in range(CUDA_WARMUP):
-            call(number)
+    lengths = {name: _warm(call) for name, call in contestants.items()}
     events: dict[str, list[float]] = {name: [] for name in contestants}
     walls: dict[str, list[float]] = {name: [] for name in contestants}
-    length = -(-CUDA_REPEATS // CUDA_BLOCKS)
     for block in range(CUDA_BLOCKS):
         for name, call in contestants.items():
-            between, wall = _block(call, range(block * (length + 1), (block + 1) * (length + 1)))
+            between, wall = _block(call, range(block * (lengths[name] + 1), (block + 1) * (lengths[name] + 1)))
             events[name] += between[1:]  # the first also fills the queue
             walls[name].append(wall)
     return {name: {"ms": summary(events[name]), "wall_ms": summary(walls[name])} for name in contestants}
+
+
+def _warm(call: Call) -> int:
+    """Warm a call up, and say how many calls a block of it has: slow ones, as a loop over images, have fewer of both."""
+    call(0)
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    for number in range(1, CUDA_WARMUP):
+        call(number)
+        if number == CUDA_LEAST:
+            torch.cuda.synchronize()
+            seconds = (time.perf_counter() - start) / number
+            if seconds * CUDA_WARMUP > CUDA_SECONDS / 4:
+                break
+    return repeats(seconds) // CUDA_BLOCKS
+
+
+def repeats(seconds: float) -> int:
+    """Timed calls of one that takes so long."""
+    return int(min(CUDA_REPEATS, max(CUDA_BLOCKS * CUDA_LEAST, CUDA_SECONDS / seconds)))
 
 
 def _block(call: Call, numbers: range) -> tuple[list[float], float]:
