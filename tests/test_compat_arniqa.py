@@ -171,6 +171,6 @@ def test_functions_have_names_and_travel_to_workers():
     ],
 )
 def test_bad_input_is_told(call, said):
-    with pytest.raises((ValueError, TypeError), match=".*") as caught:
+    with pytest.raises((ValueError, TypeError)) as caught:
         call()
     assert said in str(caught.value), caught.value

@@ -9,7 +9,7 @@ import torch
 
 from degrade import banks
 from degrade.compat import realesrgan
-from degrade.compat.realesrgan import DEFAULTS, Degradation, Pool, usm
+from degrade.compat.realesrgan import Degradation, Pool, usm
 
 STILL = {  # options under which nothing happens but the resize to a quarter
     "blur_sigma": [0.01, 0.01], "sinc_prob": 0.0, "kernel_prob": [1, 0, 0, 0, 0, 0], "resize_prob": [0, 0, 1], "gaussian_noise_prob": 1.0,
@@ -51,7 +51,12 @@ def test_with_all_steps_off_it_is_the_resize_alone(scale):
 
 def test_options_are_found_where_the_files_have_them():
     """Kernels' beside the data set, the others at the top, what is missing as published, and the model's before the data set's."""
-    opt = {"scale": 2, "gt_size": 64, "noise_range2": [3, 4], "datasets": {"train": {"sinc_prob": 1.0, "gt_size": 999, "io_backend": {"type": "disk"}}}}
+    opt = {
+        "scale": 2,
+        "gt_size": 64,
+        "noise_range2": [3, 4],
+        "datasets": {"train": {"sinc_prob": 1.0, "gt_size": 999, "io_backend": {"type": "disk"}}},
+    }
     d = Degradation(opt)
     assert d.opt["sinc_prob"] == 1.0 and d.opt["gt_size"] == 64 and d.opt["jpeg_range"] == [30, 95]
     program = d.blurred.sample(range(50), (64, 64))
@@ -128,7 +133,9 @@ def test_sharpening_is_that_of_opencv_s_gaussian():
     assert torch.allclose(usm(flat), flat, atol=1e-6)
 
 
-@pytest.mark.parametrize("gt", [torch.zeros(3, 64, 64), torch.zeros(1, 3, 64, 66), torch.zeros(1, 3, 64, 64, dtype=torch.uint8), torch.zeros(1, 3, 32, 32)])
+@pytest.mark.parametrize(
+    "gt", [torch.zeros(3, 64, 64), torch.zeros(1, 3, 64, 66), torch.zeros(1, 3, 64, 64, dtype=torch.uint8), torch.zeros(1, 3, 32, 32)]
+)
 def test_bad_input_is_told(gt):
     with pytest.raises(ValueError, match="accepted: "):
         Degradation({"gt_size": 64})(gt)
