@@ -73,6 +73,10 @@ def _markdown(result: dict[str, Any]) -> str:
         return training(result)
     if result["args"]["suite"] == "banks":
         return banks.markdown(result, title(result))
+    if result["args"]["suite"] == "loading":
+        from benchmarks import loading  # which needs `run`, which needs this module
+
+        return loading.markdown(result, title(result))
     if result["args"]["suite"] in regions.SUITES:
         head = ["--:" if name not in ("op", "region", "backend", "check") else "---" for name in regions.COLUMNS]
         return table(title(result), [regions.COLUMNS, head, *(regions.cells(row, checked(row), significant) for row in result["rows"])])
@@ -151,8 +155,8 @@ def main(arguments: list[str]) -> int:
 
 
 def headline(result: dict[str, Any]) -> dict[str, Any]:
-    """The result with its largest uint8 batch only; of banks, targets and training, all."""
-    if "rows" not in result or result["args"]["suite"] in ("banks", "targets"):
+    """The result with its largest uint8 batch only; of banks, loading, targets and training, all."""
+    if "rows" not in result or result["args"]["suite"] in ("banks", "loading", "targets"):
         return result
     largest = max(row["batch"] for row in result["rows"])
     return {**result, "rows": [row for row in result["rows"] if row["batch"] == largest and row["dtype"] == "uint8"]}

@@ -128,7 +128,7 @@ class Pool:
         if len(self.lq) < self.size:
             self.lq, self.gt = (torch.cat([kept.to(new), new]) if len(kept) else new.clone() for kept, new in ((self.lq, lq), (self.gt, gt)))
             return lq, gt
-        chosen = torch.randperm(self.size)[:b].to(lq.device)
+        chosen = torch.randperm(self.size)[:b].to(lq.device, non_blocking=True)
         out = self.lq[chosen], self.gt[chosen]
         self.lq[chosen], self.gt[chosen] = lq, gt
         return out
