@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import time
@@ -124,7 +125,8 @@ def markdown(result: dict[str, Any], title: str) -> str:
 
     a = result["args"]
     head = f'Loading {a["size"]}x{a["size"]} photographs with `banks.arniqa("faithful")`, {a["workers"]} worker{"s" if a["workers"] != 1 else ""}, batches of {a["batch"]}'
-    return table(f"{head}; {title}", [COLUMNS, ("---", "--:", "--:", "--:", "---"), *map(cells, result["rows"])])
+    told = table(f"{head}; {title}", [COLUMNS, ("---", "--:", "--:", "--:", "---"), *map(cells, result["rows"])])
+    return f"{told}\n\n{result['note']}" if result["note"] else told
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -142,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     torch.set_num_threads(1)
     result: dict[str, Any] = {
-        "machine": machine(), "commit": commit(), "date": datetime.now(timezone.utc).isoformat(timespec="seconds"), "note": args.note,
+        "machine": {**machine(), "load_before": os.getloadavg()[0]}, "commit": commit(), "date": datetime.now(timezone.utc).isoformat(timespec="seconds"), "note": args.note,
         "args": {"suite": "loading", **{k: v for k, v in vars(args).items() if k not in ("out", "note")}, "threads": 1},
     }  # fmt: skip
     result["rows"] = measure(args.workers, args.batch, args.images, args.size, args.rounds, args.backend)
