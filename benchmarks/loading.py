@@ -2,7 +2,8 @@
 
 A DataLoader over photographs in memory, gone through as a training loop does, without the network: with ARNIQA's degradation by per-image code in the
 workers (`benchmarks.baselines`, the same chains), with `Indexed` in the workers, and with a pipeline on whole batches in the main process, while the
-workers load. All take turns in one run, by the wall clock, since workers are processes of their own.
+workers load. All take turns in one run, by the wall clock and by the time that the processor gave to this process and its workers, which other work
+on the machine hardly changes.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from benchmarks.run import commit, machine, photographs
 from degrade import data
 from degrade.storing import write_whole
 
-COLUMNS = ("degradation", "images/s", "quartiles", "× per-image code", "check")
+COLUMNS = ("degradation", "images/s", "quartiles", "× per-image code", "ms of a core per image", "check")
 PLAIN, THEIRS, INDEXED, BATCHES = (
     "none, loading alone",
     "per-image code in the workers",
@@ -90,24 +91,35 @@ def loops(workers: int, batch: int, count: int, size: int, backend: str) -> tupl
     return ways, {"alone": checks.OK if equal else "a batch has another result than its samples alone"}
 
 
+def core_seconds() -> float:
+    """What the processor gave to this process and its workers."""
+    import psutil
+
+    own = psutil.Process()
+    return sum(sum(process.cpu_times()[:2]) for process in (own, *own.children(recursive=True)))
+
+
 def measure(workers: int, batch: int, count: int, size: int, rounds: int, backend: str = "auto") -> list[dict[str, Any]]:
     """A row for each way; after one epoch each, which starts workers and builds kernels, they take turns."""
     with timing.one_thread():
         ways, found = loops(workers, batch, count, size, backend)
-        taken: dict[str, list[float]] = {name: [] for name in ways}
+        speeds: dict[str, list[float]] = {name: [] for name in ways}
+        core: dict[str, list[float]] = {name: [] for name in ways}
         for number in range(rounds + 1):
             for name, epoch in ways.items():
-                start = time.perf_counter()
+                used, start = core_seconds(), time.perf_counter()
                 images = epoch()
                 if number:
-                    taken[name].append(images / (time.perf_counter() - start))
-    medians = {name: statistics.median(speeds) for name, speeds in taken.items()}
+                    speeds[name].append(images / (time.perf_counter() - start))
+                    core[name].append((core_seconds() - used) / images * 1e3)
     rows = []
-    for name, speeds in taken.items():
+    for name, own in speeds.items():
         said = found if name in (INDEXED, BATCHES) else {"alone": "n/a"}
         row: dict[str, Any] = {"way": name, "device": "cpu", "checks": said, "ok": not checks.red(said)}
         if row["ok"]:
-            row |= {"images_per_s": timing.summary(speeds), "times_per_image_code": medians[name] / medians[THEIRS]}
+            # Of each round by itself: what slows one way down mostly slows its neighbours too.
+            times = statistics.median(a / b for a, b in zip(own, speeds[THEIRS]))
+            row |= {"images_per_s": timing.summary(own), "times_per_image_code": times, "core_ms": timing.summary(core[name])}
         rows.append(row)
     return rows
 
@@ -117,15 +129,15 @@ def markdown(result: dict[str, Any], title: str) -> str:
 
     def cells(row: dict[str, Any]) -> list[str]:
         if not row["ok"]:
-            return [row["way"], "—", "—", "—", checked(row)]
+            return [row["way"], *["—"] * 4, checked(row)]
         told, beside = row["images_per_s"], "" if row["way"] == PLAIN else f"{row['times_per_image_code']:.2f}"
         ran = any(said != "n/a" for said in row["checks"].values())
         spread = f"{significant(told['q1'])}–{significant(told['q3'])}"
-        return [row["way"], significant(told["median"]), spread, beside, checked(row) if ran else ""]
+        return [row["way"], significant(told["median"]), spread, beside, f"{row['core_ms']['median']:.3g}", checked(row) if ran else ""]
 
     a = result["args"]
     head = f'Loading {a["size"]}x{a["size"]} photographs with `banks.arniqa("faithful")`, {a["workers"]} worker{"s" if a["workers"] != 1 else ""}, batches of {a["batch"]}'
-    told = table(f"{head}; {title}", [COLUMNS, ("---", "--:", "--:", "--:", "---"), *map(cells, result["rows"])])
+    told = table(f"{head}; {title}", [COLUMNS, ("---", *["--:"] * 4, "---"), *map(cells, result["rows"])])
     return f"{told}\n\n{result['note']}" if result["note"] else told
 
 

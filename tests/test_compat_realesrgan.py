@@ -49,6 +49,16 @@ def test_with_all_steps_off_it_is_the_resize_alone(scale):
         assert (lq - small).abs().mean() < 0.02, n
 
 
+def test_images_are_degraded_unsharpened_on_request():
+    """RealESRNet's option; the sharpened one is given back in any case."""
+    gt, results = photos(), []
+    for option in (True, False):
+        seed(0)
+        results.append(Degradation({**STILL, "gt_usm": option})(gt, ids=[0, 1]))
+    assert not torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][2], results[1][2]) and not torch.equal(results[0][1], results[0][2])
+
+
 def test_options_are_found_where_the_files_have_them():
     """Kernels' beside the data set, the others at the top, what is missing as published, and the model's before the data set's."""
     opt = {

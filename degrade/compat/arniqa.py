@@ -185,7 +185,7 @@ def _checked(image: torch.Tensor) -> torch.Tensor:
 
 def _ids(image: torch.Tensor, ids: Any) -> Any:
     count = 1 if image.dim() == 3 else len(image)
-    return torch.randint(1 << 62, (count,)) if ids is None else check_ids(ids, count)
+    return torch.randint(1 << 62, (count,), device="cpu") if ids is None else check_ids(ids, count)
 
 
 def _function(distortion: str) -> Function:

@@ -54,7 +54,7 @@ def corrupt(image: Image, severity: int = 1, corruption_name: str | None = None,
     if severity not in range(1, 6):
         raise AttributeError(f"severity={severity!r} is out of range; accepted: whole numbers from 1 to 5.")
     x = torch.from_numpy(np.array(rgb.transpose(2, 0, 1), order="C"))
-    own = [np.random.randint(1 << 62)] if ids is None else ids
+    own = [np.random.randint(1 << 62, dtype=np.int64)] if ids is None else ids
     y: Image = _pipeline(_name(corruption_name, corruption_number), int(severity))(x, ids=own).numpy()
     return np.ascontiguousarray(y.transpose(1, 2, 0))
 

@@ -25,7 +25,7 @@ KERNELS = {"kernel_list": list(FAMILY), "kernel_prob": list(FAMILY.values()), "s
 # The options of train_realesrgan_x4plus.yml that are read here, the data set's first.
 DEFAULTS: dict[str, Any] = {
     **KERNELS, **{f"{name}2": value for name, value in KERNELS.items()}, "blur_sigma": [0.2, 3], "blur_sigma2": [0.2, 1.5], "final_sinc_prob": 0.8,
-    "scale": 4, "gt_size": 256, "queue_size": 180,
+    "scale": 4, "gt_size": 256, "queue_size": 180, "gt_usm": True,
     "resize_prob": [0.2, 0.7, 0.1], "resize_range": [0.15, 1.5], "gaussian_noise_prob": 0.5, "noise_range": [1, 30],
     "poisson_scale_range": [0.05, 3], "gray_noise_prob": 0.4, "jpeg_range": [30, 95],
     "second_blur_prob": 0.8, "resize_prob2": [0.3, 0.4, 0.3], "resize_range2": [0.3, 1.2], "gaussian_noise_prob2": 0.5, "noise_range2": [1, 25],
@@ -40,7 +40,8 @@ class Degradation(nn.Module):
 
     Args:
         opt: options by their names in the YAML files, those of `datasets: train:` there or beside the others; what is missing is as published for
-            ×4, and what is not known is left alone. `queue_size: 0` goes without the pool of training pairs.
+            ×4, and what is not known is left alone. `queue_size: 0` goes without the pool of training pairs; `gt_usm: False`, an option of
+            RealESRNet, degrades gt as it is, where else it is sharpened first.
         backend: "auto", "torch" or "triton".
     """
 
@@ -91,7 +92,7 @@ class Degradation(nn.Module):
         least = max(size, USM_SIDE // 2 + 1)
         if min(gt.shape[2:]) < least:
             raise ValueError(f"gt has {gt.shape[2]}x{gt.shape[3]} pixels; accepted: at least {least} a side, for crops of gt_size={size}.")
-        lq = self.degraded(usm(gt), ids)
+        lq = self.degraded(usm(gt) if self.opt["gt_usm"] else gt, ids)
         lq, gt = cropped(lq, gt, size, scale)
         if self.pool is not None:
             lq, gt = self.pool(lq, gt)
@@ -100,7 +101,7 @@ class Degradation(nn.Module):
     def degraded(self, x: torch.Tensor, ids: Any = None) -> torch.Tensor:
         """The two degradations of b 3 h w, at 1 / scale of the size, rounded to 8 bits."""
         o = self.opt
-        own = torch.randint(1 << 62, (len(x),)) if ids is None else check_ids(ids, len(x))
+        own = torch.randint(1 << 62, (len(x),), device="cpu") if ids is None else check_ids(ids, len(x))
         h, w = x.shape[2] // o["scale"], x.shape[3] // o["scale"]
         x = self.blurred(x, ids=own)
         factor, mode = resizing(o["resize_prob"], o["resize_range"])
