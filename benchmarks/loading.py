@@ -114,7 +114,7 @@ def measure(workers: int, batch: int, count: int, size: int, rounds: int, backen
                     core[name].append((core_seconds() - used) / images * 1e3)
     rows = []
     for name, own in speeds.items():
-        said = found if name in (INDEXED, BATCHES) else {"alone": "n/a"}
+        said = found if name in (INDEXED, BATCHES) else {"alone": checks.ABSENT}
         row: dict[str, Any] = {"way": name, "device": "cpu", "checks": said, "ok": not checks.red(said)}
         if row["ok"]:
             # Of each round by itself: what slows one way down mostly slows its neighbours too.
@@ -131,7 +131,7 @@ def markdown(result: dict[str, Any], title: str) -> str:
         if not row["ok"]:
             return [row["way"], *["—"] * 4, checked(row)]
         told, beside = row["images_per_s"], "" if row["way"] == PLAIN else f"{row['times_per_image_code']:.2f}"
-        ran = any(said != "n/a" for said in row["checks"].values())
+        ran = any(said != checks.ABSENT for said in row["checks"].values())
         spread = f"{significant(told['q1'])}–{significant(told['q3'])}"
         return [row["way"], significant(told["median"]), spread, beside, f"{row['core_ms']['median']:.3g}", checked(row) if ran else ""]
 
