@@ -113,6 +113,27 @@ def test_equal_seeds_give_equal_images():
     assert not any(torch.equal(a, b) for a, b in zip(results[0], results[2]))
 
 
+class Noisy(torch.utils.data.Dataset):
+    """One image, eight times, with noise and a drawn level."""
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        level = random.choice(arniqa.distortion_range["whitenoise"])
+        return arniqa.distort_images(photo(24), [arniqa.white_noise], [level])[0]
+
+
+def test_the_seeds_of_a_loader_s_workers_count():
+    """As torch gives them: equal for equal seeds of the loader, and different between workers."""
+    epochs = []
+    for n in (0, 0, 1):
+        loader = torch.utils.data.DataLoader(Noisy(), batch_size=1, num_workers=2, generator=torch.Generator().manual_seed(n))
+        epochs.append(torch.cat(list(loader)))
+    assert torch.equal(epochs[0], epochs[1]) and not torch.equal(epochs[0], epochs[2])
+    assert len({image.numpy().tobytes() for image in epochs[0]}) == 8
+
+
 def test_a_given_composition_is_applied_with_other_noise():
     """As ARNIQA does to its second image: the same functions and values, and draws of its own."""
     x = photo()
