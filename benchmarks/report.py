@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import banks, beside, build, memory, regions, scaling
+from benchmarks import banks, beside, build, loading, memory, regions, scaling
 from benchmarks.text import checked, significant, spread, table, title
 
 if TYPE_CHECKING:
@@ -34,8 +34,9 @@ TIMED = *COLUMNS[:5], "ms (quartiles)", "host ms", *COLUMNS[5:]
 NO_GPU = "Not measured on a GPU yet."
 TABLES: dict[str, Any] = {  # modules with COLUMNS, RIGHT, those of figures, and cells(row)
     "banks": banks, "area": regions, "partitions": regions, "cpu": beside, "peers": beside, "memory": memory, "build": build, "scaling": scaling,
+    "loading": loading,
 }  # fmt: skip
-WHOLE, LARGEST = ("banks", "targets", "cpu", "training"), ("ops",)
+WHOLE, LARGEST = ("banks", "targets", "cpu", "loading", "training"), ("ops",)
 
 
 def cells(row: dict[str, Any]) -> list[str]:
@@ -62,7 +63,11 @@ def _markdown(result: dict[str, Any]) -> str:
     if result.get("brief"):
         return table(title(result), *TABLES[result["args"]["suite"]].brief(result["rows"]))
     columns, right, line = shown(result)
-    return table(title(result), columns, right, [line(row) for row in result["rows"]])
+    head, note = title(result), result.get("note")
+    if result["args"]["suite"] == "loading":
+        head = f"{loading.heading(result['args'])}; {head}"
+    shown_rows = table(head, columns, right, [line(row) for row in result["rows"]])
+    return f"{shown_rows}\n\n{note}" if note else shown_rows
 
 
 def shown(result: dict[str, Any]) -> tuple[Sequence[str], Sequence[str], Callable[[dict[str, Any]], list[str]]]:

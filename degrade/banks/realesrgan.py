@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from degrade.distributions import Choice, Uniform
@@ -23,10 +24,28 @@ SIZES = Choice(range(7, 22, 2))
 ANGLE = (-180.0, 180.0)
 FILTERS = Choice(["area", "bilinear", "bicubic"])
 SINC, FINAL_SINC, SECOND_BLUR, GREY = 0.1, 0.8, 0.8, 0.4
+# Of the kernels, in the published order: round and turned Gaussian, generalized Gaussian, plateau.
+FAMILY = {"iso": 0.45, "aniso": 0.25, "generalized_iso": 0.12, "generalized_aniso": 0.03, "plateau_iso": 0.12, "plateau_aniso": 0.03}
+BETA_G, BETA_P = (0.5, 4.0), (1.0, 2.0)
 
 
-def blur(sigma: tuple[float, float], p: float = 1.0) -> Node:
-    """One kernel of the family, or a sinc filter in one case of ten."""
+def blur(
+    sigma: tuple[float, float],
+    p: float = 1.0,
+    sinc: float = SINC,
+    family: Mapping[str, float] = FAMILY,
+    beta_g: tuple[float, float] = BETA_G,
+    beta_p: tuple[float, float] = BETA_P,
+) -> Node:
+    """One kernel of the family, or a sinc filter in one case of ten.
+
+    Args:
+        sigma: of the kernels, in pixels.
+        p: probability of any blur.
+        sinc: probability of a sinc filter in place of a kernel.
+        family: probabilities of the kernels.
+        beta_g, beta_p: exponents of generalized Gaussian and of plateau kernels.
+    """
     iso, aniso = {"sigma_x": sigma, "sigma_y": sigma}, {"sigma_x": sigma, "sigma_y": sigma, "angle": ANGLE}
     generalized = Choice([0, 1])  # β below or above 1, a coin's flip
     small, large = [s for s in SIZES.values if s < 13], [s for s in SIZES.values if s >= 13]
@@ -38,22 +57,23 @@ def blur(sigma: tuple[float, float], p: float = 1.0) -> Node:
         return OneOf(of(op, given, beta=below), of(op, given, beta=above), weights=[1] * len(generalized.values))
 
     round_ = {"isotropic": "on"}
-    family = OneOf(
-        of("anisotropic_gaussian_blur", iso, **round_),
-        of("anisotropic_gaussian_blur", aniso),
-        both("generalized_gaussian_blur", {**iso, **round_}, (0.5, 1.0), (1.0, 4.0)),
-        both("generalized_gaussian_blur", aniso, (0.5, 1.0), (1.0, 4.0)),
-        both("plateau_blur", {**iso, **round_}, 1.0, (1.0, 2.0)),
-        both("plateau_blur", aniso, 1.0, (1.0, 2.0)),
-        weights=[0.45, 0.25, 0.12, 0.03, 0.12, 0.03],
-    )
-    sinc = find("sinc_filter")
+    (lowest, highest), (_, steepest) = beta_g, beta_p
+    kernels = {
+        "iso": of("anisotropic_gaussian_blur", iso, **round_),
+        "aniso": of("anisotropic_gaussian_blur", aniso),
+        "generalized_iso": both("generalized_gaussian_blur", {**iso, **round_}, (lowest, 1.0), (1.0, highest)),
+        "generalized_aniso": both("generalized_gaussian_blur", aniso, (lowest, 1.0), (1.0, highest)),
+        "plateau_iso": both("plateau_blur", {**iso, **round_}, beta_p[0], (1.0, steepest)),
+        "plateau_aniso": both("plateau_blur", aniso, beta_p[0], (1.0, steepest)),
+    }
+    drawn = OneOf(*(kernels[name] for name in family), weights=list(family.values()))
+    cut = find("sinc_filter")
     ringing = OneOf(
-        sinc(cutoff=(math.pi / 3, math.pi), size=Choice(small)),
-        sinc(cutoff=(math.pi / 5, math.pi), size=Choice(large)),
+        cut(cutoff=(math.pi / 3, math.pi), size=Choice(small)),
+        cut(cutoff=(math.pi / 5, math.pi), size=Choice(large)),
         weights=[len(small), len(large)],
     )
-    return OneOf(family, ringing, weights=[1 - SINC, SINC], p=p)
+    return OneOf(drawn, ringing, weights=[1 - sinc, sinc], p=p)
 
 
 def resize(up: float, down: float, largest: float, smallest: float) -> Node:
@@ -67,12 +87,19 @@ def resize(up: float, down: float, largest: float, smallest: float) -> Node:
     )
 
 
-def noise(std: float, scale: float) -> Node:
-    """Gaussian or Poisson noise, grey in four cases of ten."""
-    colour = Choice(["colour", "grey"], [1 - GREY, GREY])
+def noise(std: tuple[float, float], scale: tuple[float, float], gaussian: float = 0.5, grey: float = GREY) -> Node:
+    """Gaussian or Poisson noise, grey in four cases of ten.
+
+    Args:
+        std: of Gaussian noise, of 255.
+        scale: of Poisson noise, times what counts of 1/256 would have.
+        gaussian, grey: probabilities of Gaussian and of grey noise.
+    """
+    colour = Choice(["colour", "grey"], [1 - grey, grey])
     return OneOf(
-        find("gaussian_noise")(std=(1 / 255, std / 255), colour=colour),
-        find("poisson_noise")(gain=1 / 256, scale=(0.05, scale), colour=colour),
+        find("gaussian_noise")(std=(std[0] / 255, std[1] / 255), colour=colour),
+        find("poisson_noise")(gain=1 / 256, scale=scale, colour=colour),
+        weights=[gaussian, 1 - gaussian],
     )
 
 
@@ -81,8 +108,8 @@ def recipe() -> Node:
     final = find("sinc_filter")(cutoff=(math.pi / 3, math.pi), size=SIZES, p=FINAL_SINC)
     jpeg = find("jpeg")(quality=(30, 95))
     return Compose(
-        Compose(blur((0.2, 3.0)), resize(0.2, 0.7, 1.5, 0.15), noise(30, 3.0), jpeg),
-        Compose(blur((0.2, 1.5), SECOND_BLUR), resize(0.3, 0.4, 1.2, 0.3), noise(25, 2.5)),
+        Compose(blur((0.2, 3.0)), resize(0.2, 0.7, 1.5, 0.15), noise((1, 30), (0.05, 3.0)), jpeg),
+        Compose(blur((0.2, 1.5), SECOND_BLUR), resize(0.3, 0.4, 1.2, 0.3), noise((1, 25), (0.05, 2.5))),
         OneOf(Compose(final, jpeg), Compose(jpeg, final)),
         find("eight_bit")(1.0, mode="round"),
     )
