@@ -76,6 +76,13 @@ def check_learnable(op: type[Op], name: str) -> None:
         )
 
 
+def beside_neutral(op: type[Op]) -> float:
+    """The first parameter a little way from its neutral value, where a table is laid out as on that side of it."""
+    param = next(iter(op.parameters.values()))
+    away = 4.0 * STEP * 0.01 * (param.high - param.low)
+    return param.neutral + (away if param.neutral + away <= param.high else -away)
+
+
 class _Tables(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, source: torch.Tensor, table: torch.Tensor, slopes: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from degrade.distributions import Array
-from degrade.gradients import EXACT, Gradients, check_learnable, kept, tables
+from degrade.gradients import EXACT, Gradients, beside_neutral, check_learnable, kept, tables
 from degrade.kernels import rng
 from degrade.kernels.gradient import carried
 from degrade.kernels.levels import position, share
@@ -136,7 +136,7 @@ class _Run:
             phase = self.program.phase[rows, slot]
             new = self.shifted(op, slot, rows, own, theta, phase) if phase.any() else self.changed(op, slot, rows, own, theta, strength)
             if (same := self.same[rows, slot]).any():
-                new = carried(torch.where(torch.from_numpy(same).to(own.device)[:, None, None, None], own, new), new)
+                new = carried(torch.where(per_sample(same, own), own, new), new)
             new = self.round(new) if weight is None else blend(own, new.clamp(0.0, 1.0), weight, self.masks.in_linear_light(regions), self.round)
         if every:
             self.canvas = new
@@ -183,10 +183,11 @@ class _Run:
 
     def changed(self, op: type[Op], slot: int, rows: Array, own: torch.Tensor, theta: Array, strength: torch.Tensor | None) -> torch.Tensor:
         """f(x), before clamp and rounding, at parameters (n, 8); `strength` (n, h, w) takes the first from its neutral value to its own."""
-        values = torch.from_numpy(theta.copy()).to(own.device)
         source = self.source(op, slot, rows, theta)
         if source is not None:
-            values = carried(values, source)
+            theta[self.same[rows, slot], 0] = beside_neutral(op)
+        values = torch.from_numpy(theta.copy()).to(own.device)
+        values = values if source is None else carried(values, source)
         columns = tuple(values.T[:, :, None, None, None])
         if strength is not None and op.modulates:
             neutral, m = next(iter(op.parameters.values())).neutral, strength[:, None]
@@ -194,6 +195,12 @@ class _Run:
             columns = (carried(torch.where(m == 1.0, columns[0], mixed), mixed), *columns[1:])
             if kept(strength):
                 check_learnable(op, next(iter(op.parameters)))
+        if source is not None:
+            # Nothing is done at the neutral value: the image's gradient passes, and the parameter's is what it is next to that value.
+            still = per_sample(self.same[rows, slot], own)
+            new = self.ran(op, slot, rows, torch.where(still, own.detach(), own), theta, columns, source)
+            smooth = torch.where(still, own + new, new) + source[:, :1, None, None] * 0.0  # a graph, where a table has none at these values
+            return carried(torch.where(still, own, new), smooth)
         if op.gradient == "exact" or not kept(own):
             return self.ran(op, slot, rows, own, theta, columns, source)
         if not self.gradients.straight:
@@ -253,6 +260,11 @@ class _Run:
         merged, at = self.parted[int(self.program.partition[region])][1], self.index(rows)
         inside = self.masks.region(region, rows)[:, None] > 0.0
         self.canvas[at] = merged[at] = torch.where(inside, self.canvas[at], merged[at])
+
+
+def per_sample(which: Array, x: torch.Tensor) -> torch.Tensor:
+    """Which samples (n,) bool, for images n 3 h w."""
+    return torch.from_numpy(which).to(x.device)[:, None, None, None]
 
 
 def end_of_slot(chains: Array, end: Array, slots: int) -> list[list[tuple[int, Array]]]:

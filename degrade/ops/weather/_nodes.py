@@ -55,7 +55,7 @@ def four_uniforms(context: Context, level: int, rows: int, columns: int) -> tupl
 
 def points_within(size: int, scale: torch.Tensor) -> int:
     """How many points of a lattice lie around pixels 0 to size − 1, for the densest of `scale` in points per pixel."""
-    return int(float(scale.max()) * (size - 1)) + 3
+    return int(float(scale.detach().max()) * (size - 1)) + 3
 
 
 def between(lattice: torch.Tensor, y: torch.Tensor, x: torch.Tensor, room: torch.Tensor | None = None) -> torch.Tensor:

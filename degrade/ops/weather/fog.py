@@ -60,7 +60,8 @@ class Fog(TwoStrokeOp):
             value = between(lattice, y * scale + down, x0 * scale + right, room)
             cloud += value.sub_(0.5).mul_(row[:, :1, None])
         cloud = context.round(cloud)[:, None]
-        low, high = (torch.floor(v * 65535.0 + 0.5) for v in (cloud.amin((1, 2, 3), keepdim=True), cloud.amax((1, 2, 3), keepdim=True)))
+        ends = (cloud.amin((1, 2, 3), keepdim=True), cloud.amax((1, 2, 3), keepdim=True))
+        low, high = (carried(torch.floor(v * 65535.0 + 0.5), v * 65535.0) for v in ends)
         flat = high == low
         cloud = torch.where(flat, 0.5, cloud.mul(65535.0).sub_(low).div_(torch.where(flat, 1.0, high - low)))
         largest = x.amax((1, 2, 3), keepdim=True)
