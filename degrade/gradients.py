@@ -57,10 +57,11 @@ def kept(tensor: torch.Tensor | None) -> bool:
     return tensor is not None and tensor.requires_grad and torch.is_grad_enabled()
 
 
-def who_asks(x: torch.Tensor, mask: torch.Tensor | None, maps: torch.Tensor | None, theta: torch.Tensor | None) -> list[str]:
-    """What of a call requires gradients, in words."""
+def who_asks(x: torch.Tensor, mask: torch.Tensor | None, maps: torch.Tensor | None, theta: torch.Tensor | None) -> str:
+    """What of a call requires gradients, in words, or nothing."""
     named = {"the images": x, "the mask": mask, "the parameters": theta if theta is not None else maps}
-    return [name for name, tensor in named.items() if kept(tensor)]
+    names = [name for name, tensor in named.items() if kept(tensor)]
+    return f"{' and '.join(names)} {'requires' if names == ['the mask'] else 'require'} gradients" if names else ""
 
 
 def check_learnable(op: type[Op], name: str) -> None:

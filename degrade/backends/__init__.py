@@ -27,7 +27,7 @@ def choose(x: torch.Tensor, wanted: str = "auto", program: Program | None = None
         wanted: "auto", "torch" or "triton". An explicit request is met or refused, never replaced. "auto" is triton where it can
             run, else torch; the environment variable DEGRADE_BACKEND can say otherwise.
         program: what is to be done to them, if it is known.
-        asks: what else than the images requires gradients, in words.
+        asks: what requires gradients, as a clause, where that is more than the images.
 
     Raises:
         ValueError: an unknown name. RuntimeError: "triton" where it cannot run.
@@ -57,7 +57,7 @@ def obstacle_to_triton(x: torch.Tensor, program: Program | None, asks: str = "")
     if x.device.type not in ("cuda", "cpu"):
         return f"the images are on {x.device}, and Triton runs on CUDA and ROCm devices and the CPU"
     if asks or kept(x):
-        return f"{asks or 'the images'} require gradients, which only the torch twins give"
+        return f"{asks or 'the images require gradients'}, which only the torch twins give"
     if codec := codec_of(program):
         return f"{codec} runs on the host alone"
     return "" if x.is_cuda or native.interpreted() else native.obstacle(x.dtype)
@@ -95,8 +95,8 @@ def run(
     asks = who_asks(x, mask, program.maps, gradients.theta)
     if asks and (x.dtype == torch.uint8 or (x.dtype != torch.float32 and not gradients.straight)):
         dtype, also = str(x.dtype).removeprefix("torch."), "" if x.dtype == torch.uint8 else ", or gradient='straight-through'"
-        raise TypeError(f"{' and '.join(asks)} require gradients, and x is {dtype}, whose rounding passes none; accepted: x in float32{also}.")
-    if choose(x, backend, program, " and ".join(asks))[0] == "triton":
+        raise TypeError(f"{asks}, and x is {dtype}, whose rounding passes none; accepted: x in float32{also}.")
+    if choose(x, backend, program, asks)[0] == "triton":
         from .engine import execute
 
         return execute(program, x, mask, origin)

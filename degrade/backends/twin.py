@@ -227,7 +227,7 @@ class _Run:
         if self.gradients.theta is None:
             return None
         full, own = self.gradients.theta[torch.from_numpy(rows), slot].to(self.canvas.device), self.program.theta[rows, slot]
-        neutral = np.float32(next(iter(op.parameters.values())).neutral)
+        neutral = next(iter(op.parameters.values())).neutral
         away = own[:, :1] - neutral
         part = np.where(away == 0, np.float32(1), (theta[:, :1] - neutral) / np.where(away == 0, np.float32(1), away))
         return torch.cat([neutral + torch.from_numpy(part).to(full.device) * (full[:, :1] - neutral), full[:, 1:]], 1)
