@@ -252,8 +252,7 @@ def _make(op: type[Op]) -> Callable[..., torch.Tensor]:
     function.__name__ = function.__qualname__ = op.name
     function.__signature__ = signature  # type: ignore[attr-defined]
     ranges = [f"    {n}: " + (" | ".join(q.choices) if q.choices else f"{q.low:g} to {q.high:g} {q.unit}") for n, q in op.parameters.items()]
-    learnable = f", also to {', '.join(op.learnable())}" if op.learnable() else ""
-    function.__doc__ = "\n".join([op.caption, "", *ranges, f"    gradient: {op.gradient}{learnable}", COMMON])
+    function.__doc__ = "\n".join([op.caption, "", *ranges, f"    gradient: {op.gradients()}", COMMON])
     return function
 
 

@@ -404,6 +404,11 @@ class Op:
         return tuple(real) if cls.gradient == "exact" else ()
 
     @classmethod
+    def gradients(cls) -> str:
+        """What gradient it has, and which parameters get one, in words."""
+        return f"{cls.gradient}, also to {', '.join(cls.learnable())}" if cls.learnable() else cls.gradient
+
+    @classmethod
     def smooth(cls, x: torch.Tensor, theta: Theta) -> torch.Tensor:
         """What a straight-through op approximates, whose gradient it has: by default the image itself."""
         return x

@@ -1,4 +1,4 @@
-"""Gradients of images, masks and parameters: that they are the derivative, that they change no bit, and what is refused.
+"""Gradients of images and masks: that they are the derivative, that they change no bit, and what is refused.
 
 Results are float32 and many ops have kinks, so a gradient is held against the change between two points, which is its mean on the way there;
 linear ops against their adjoints; and twins that can run in float64 against `torch.autograd.gradcheck`.
@@ -7,49 +7,16 @@ linear ops against their adjoints; and twins that can run in float64 against `to
 import numpy as np
 import pytest
 import torch
+from derivative import agree, dot, harsh, photo, random
 
 import degrade
-from degrade import Compose, GaussianBlur, GaussianNoise, Jpeg, Local, MeanShift, OneOf, Partition, Phase, Pipeline, cells, masks
+from degrade import Compose, GaussianBlur, GaussianNoise, Jpeg, Local, MeanShift, OneOf, Partition, Phase, Pipeline, cells, compiled, masks
 from degrade import functional as F
 from degrade.op import MAX_PARAMETERS, Context
 from degrade.ops import REGISTRY
 
 EXACT = [name for name, op in REGISTRY.items() if op.gradient == "exact"]
 STEPS = [name for name, op in REGISTRY.items() if op.gradient == "straight-through"]
-LEARNABLE = [(name, parameter) for name, op in REGISTRY.items() for parameter in op.learnable()]
-
-
-def random(*shape, seed=0):
-    return torch.from_numpy(np.random.default_rng(seed).random(shape, dtype=np.float32))
-
-
-def photo(count=1, height=13, width=17, seed=0):
-    """Smooth images from 0.3 to 0.7 with a little noise, which most ops leave within 0 to 1."""
-    smooth = torch.nn.functional.interpolate(random(count, 3, 3, 4, seed=seed), (height, width), mode="bilinear", align_corners=True)
-    return smooth * 0.38 + 0.3 + 0.02 * random(count, 3, height, width, seed=seed + 1)
-
-
-def harsh(op, part=0.5):
-    """A value of the first parameter between neutral and harsh."""
-    param = next(iter(op.parameters.values()))
-    value = param.neutral + part * (np.max(param.harsh) - param.neutral)
-    return float(round(value)) if param.integer else float(value)
-
-
-def dot(a, b):
-    return float((a.detach().double() * b.double()).sum())
-
-
-def agree(function, start, end, weight, count=64, tolerance=0.02):
-    """Whether weight · function changes from start to end as the gradient on the way says."""
-    total = 0.0
-    for i in range(count):
-        at = torch.lerp(start.double(), end.double(), (i + 0.5) / count).to(start.dtype).requires_grad_()
-        (gradient,) = torch.autograd.grad((function(at) * weight).sum(), at)
-        total += dot(gradient, end - start) / count
-    change = dot(function(end), weight) - dot(function(start), weight)
-    assert abs(total - change) <= tolerance * max(abs(change), abs(total)) + 3e-6 * weight.numel(), (total, change)
-    return total
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
@@ -132,72 +99,6 @@ def test_gradcheck_in_float64(name, first):
 
     value = columns[0].clone().requires_grad_(op.modulates)
     assert torch.autograd.gradcheck(twin, (x, value), eps=1e-6, atol=1e-5)
-
-
-@pytest.mark.parametrize("name, parameter", LEARNABLE, ids=lambda v: v)
-def test_the_gradient_of_a_parameter_is_its_derivative(name, parameter):
-    op, x, weight = REGISTRY[name], photo(seed=2), random(1, 3, 13, 17, seed=9)
-    param, first = op.parameters[parameter], next(iter(op.parameters))
-    given = {} if parameter == first else {first: harsh(op)}
-    # Where no tap comes or goes within a hundredth, which is a jump.
-    at = (
-        harsh(op, 0.47)
-        if parameter == first
-        else {"sigma": 3.2, "angle": 24.0}.get(parameter, 1.02 * param.usual() + 0.013 * (param.high - param.low))
-    )
-    at = {("elastic_transform", "sigma"): 0.23, ("chromatic_aberration", "sigma"): 0.9, ("frost", "keep"): 0.9, ("fog", "decay"): 2.0}.get(
-        (name, parameter), at
-    )
-    ends = [torch.tensor(at * (1 + way)) for way in (-0.004, 0.004)]
-    agree(lambda t: getattr(F, name)(x, **given, **{parameter: t}, seed=3, backend="torch"), *ends, weight, 16, 0.05)
-
-
-def test_each_sample_has_its_own_parameter():
-    x, t = photo(3), torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
-    y = F.gaussian_blur(x, sigma=t)
-    for i in range(3):
-        (own,) = torch.autograd.grad(y[i].square().sum(), t, retain_graph=True)
-        (alone,) = torch.autograd.grad(F.gaussian_blur(x[i], sigma=(one := t[i].detach().requires_grad_())).square().sum(), one)
-        assert own[i] == pytest.approx(float(alone), rel=1e-5) and own.count_nonzero() == 1
-
-
-@pytest.mark.parametrize(
-    "name", [name for name, parameter in LEARNABLE if parameter == next(iter(REGISTRY[name].parameters)) and name != "sinc_filter"]
-)
-def test_at_its_neutral_value_a_parameter_has_a_gradient(name):
-    """There the op is left out; the image comes back as it is, and so does its gradient."""
-    op, x = REGISTRY[name], photo(seed=2).requires_grad_()
-    t = torch.tensor(next(iter(op.parameters.values())).neutral, requires_grad=True)
-    y = getattr(F, name)(x, t, seed=1, backend="torch")
-    by_x, by_t = torch.autograd.grad(y.sum(), (x, t))
-    assert (
-        by_x.isfinite().all()
-        and by_t.isfinite()
-        and torch.equal(y.detach(), getattr(F, name)(x.detach(), float(t.detach()), seed=1, backend="torch"))
-    )
-    if torch.equal(y, x):
-        torch.testing.assert_close(by_x, torch.ones_like(x))
-    if name in ("mean_shift", "box_blur", "motion_blur"):
-        aside = 0.02
-        change = dot(getattr(F, name)(x, float(t.detach()) + aside, backend="torch") - y, torch.ones(1)) / aside
-        assert float(by_t) == pytest.approx(change, rel=0.05, abs=2e-2)
-
-
-def test_a_parameter_is_found_by_descent():
-    x, sigma = photo(1, 32, 32), torch.tensor(0.8, requires_grad=True)
-    want, descent = F.gaussian_blur(x, sigma=2.2), torch.optim.Adam([sigma], 0.05)
-    for _ in range(120):
-        descent.zero_grad()
-        (F.gaussian_blur(x, sigma=sigma) - want).square().mean().backward()
-        descent.step()
-    assert float(sigma.detach()) == pytest.approx(2.2, abs=0.02)
-
-
-def test_a_map_of_a_parameter():
-    x, weight = photo(), random(1, 3, 13, 17, seed=4)
-    low, high = 0.1 * random(1, 1, 13, 17), 0.1 * random(1, 1, 13, 17, seed=1) + 0.05
-    agree(lambda v: F.mean_shift(x, amount=v, backend="torch"), low, high, weight, 8, 1e-4)
-    agree(lambda v: F.gaussian_noise(x, std=v, backend="torch"), low, high, weight, 8, 1e-3)
 
 
 @pytest.mark.parametrize("m", [0.0, 0.4, 1.0])
@@ -314,3 +215,24 @@ def test_what_is_refused():
     for call in (lambda w: F.mean_shift(x, 0.1, gradient=w), lambda w: Pipeline(MeanShift(0.1), gradient=w)):
         with pytest.raises(ValueError, match="gradient"):
             call("exactly")
+
+
+def test_an_op_that_drops_its_gradient_says_so(monkeypatch):
+    monkeypatch.setattr(REGISTRY["mean_shift"], "twin", staticmethod(lambda x, theta, context: x.detach() + theta[0]))
+    assert F.mean_shift(photo(), 0.1, backend="torch").isfinite().all()
+    with pytest.raises(TypeError, match="twin of mean_shift passes no gradient"):
+        F.mean_shift(photo().requires_grad_(), 0.1)
+
+
+def test_a_compiled_graph_breaks_for_masks_that_require_gradients(monkeypatch):
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    x, m = photo(), random(1, 1, 13, 17)
+    assert compiled.takes(x, m) and compiled.takes(x, None)
+    assert not compiled.takes(x, m.clone().requires_grad_()) and not compiled.takes(x.clone().requires_grad_(), None)
+
+
+def test_every_op_tells_its_gradient():
+    assert REGISTRY["gaussian_blur"].gradients() == "exact, also to sigma" and REGISTRY["jpeg"].gradients() == "straight-through"
+    assert "gradient: exact, also to sigma" in F.gaussian_blur.__doc__
+    for op in REGISTRY.values():
+        assert op.gradient in ("exact", "straight-through") and set(op.steps) <= set(op.parameters)

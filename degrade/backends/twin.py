@@ -202,7 +202,10 @@ class _Run:
             smooth = torch.where(still, own + new, new) + source[:, :1, None, None] * 0.0  # a graph, where a table has none at these values
             return carried(torch.where(still, own, new), smooth)
         if op.gradient == "exact" or not kept(own):
-            return self.ran(op, slot, rows, own, theta, columns, source)
+            new = self.ran(op, slot, rows, own, theta, columns, source)
+            if kept(own) and not new.requires_grad:
+                raise TypeError(f"the twin of {op.name} passes no gradient, though the op says gradient='exact'; accepted: 'straight-through'.")
+            return new
         if not self.gradients.straight:
             raise TypeError(
                 f"{op.name} is a step function of the image, whose gradient is 0 almost everywhere; accepted: gradient='straight-through', or detached images."
