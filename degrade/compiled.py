@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from .gradients import kept
+
 _NUMBERS = itertools.count()
 _OWNERS: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 
@@ -53,7 +55,7 @@ torch.library.register_fake("degrade::pipeline", _shape, lib=_LIBRARY)
 run = torch.ops.degrade.pipeline
 
 
-def takes(x: Any, *ids: Any) -> bool:
+def takes(x: Any, mask: Any, *ids: Any) -> bool:
     """Whether a call is being traced, and is one that the operator takes: it passes no gradient, and its ids are tensors."""
     tensors = all(i is None or isinstance(i, torch.Tensor) for i in ids)
-    return torch.compiler.is_compiling() and tensors and not (x.requires_grad and torch.is_grad_enabled())
+    return torch.compiler.is_compiling() and tensors and not (kept(x) or kept(mask))

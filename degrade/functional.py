@@ -1,6 +1,7 @@
 """One op as one call: `degrade.functional.jpeg(x, quality=10, mask=m)`. Every op of the registry is here under its name.
 
-    y = degrade.functional.<op>(x, <parameters>, mask=None, seed=0, ids=None, backend="auto", check="first", noise="fresh")
+    y = degrade.functional.<op>(x, <parameters>, mask=None, seed=0, ids=None, backend="auto", check="first", noise="fresh",
+                                  gradient="exact")
 
 x            b 3 h w or 3 h w, or clips b t 3 h w, uint8 in 0…255 or float in 0…1
 parameters   floats for all images, or (b,) tensors on the host, one value per image; the first also a map b 1 h w; options as names. Those after the first have
@@ -9,6 +10,9 @@ mask         b 1 h w in [0, 1], or None for the whole frame
 seed, ids    what noise is drawn from; ids default to 0…b−1
 check        "first" checks values of images on the CPU, "always" on any device, "never" none
 noise        of clips, "fresh" for every frame or "frozen"
+gradient     "exact", or "straight-through" for steps
+
+Gradients reach x, mask, and parameters that are tensors (`op.learnable()` names those that can be).
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ import numpy as np
 import torch
 
 from .errors import outside, unknown
+from .gradients import Gradients, check_gradient, check_learnable, kept
 from .inputs import Images, check_ids, check_mask, check_noise, check_seed, check_values, wants_check
 from .kernels import rng
 from .masks.from_tensor import FromTensor
@@ -41,6 +46,7 @@ COMMON = """
     seed, ids: what noise is drawn from; ids default to 0…b−1, so equal calls give equal noise.
     backend: "auto", "torch" or "triton". check: "first" reads values of images on the CPU, "always" on any device, "never" none.
     noise: of clips, "fresh" for every frame or "frozen".
+    gradient: to x, mask and parameters that require gradients: "exact", or "straight-through" for ops that are steps, as `Pipeline` tells.
 
     A parameter is a number for all images or (b,) values on the host; an option is a name or a list of b names. The first parameter may also be
     a float map b 1 h w, its value at each pixel: exact where the op's `modulates` is true, by levels else (see `Local`). Its largest values are
@@ -59,6 +65,8 @@ def _values(op: type[Op], name: str, param: Param, given: Any, count: int) -> np
     if isinstance(given, torch.Tensor):
         if given.device.type != "cpu":
             raise ValueError(f"{name} is on {given.device}; accepted: a number or a (b,) tensor on the host, since tables are made there.")
+        if kept(given):
+            check_learnable(op, name)
         given = given.detach().to(torch.float64).numpy() if not given.is_complex() else "complex numbers"
     try:
         values = np.asarray(given, dtype=np.float64)
@@ -90,7 +98,9 @@ def _call(
     backend: str,
     check: str,
     noise: str,
+    gradient: str,
 ) -> torch.Tensor:
+    gradients = check_gradient(gradient)
     images = Images(x, clips=True)
     batch = images.first
     count = len(batch)
@@ -110,7 +120,7 @@ def _call(
     if isinstance(given[first], torch.Tensor) and given[first].dim() >= 2:
         if blend != "alpha":
             raise ValueError(f"blend={blend!r} makes the mask the strength of {first}, which is given as a map already; accepted: blend='alpha'.")
-        tops, maps = _strengths(first, param, given[first], batch)
+        tops, maps = _strengths(op, first, param, given[first], batch)
         if len(tops) > 1 and not op.modulates and op.kind != "point":
             raise ValueError(
                 f"{first} holds values above and below {param.neutral:g}, which changes nothing; accepted for {op.name}: one side of it."
@@ -123,18 +133,38 @@ def _call(
         theta[:, :, i] = _values(op, name, q, given[name], count)[:, None]
     program = _program(op, theta, mask is not None, USES[blend, blend_space], maps, (batch.shape[2], batch.shape[3]))
     program = replace(program, key=rng.fold(seed, 0, 0), ids=program.ids if ids is None else check_ids(ids, count), noise=check_noise(noise))
-    return images.back(run(program, images, mask, backend))
+    return images.back(run(program, images, mask, backend, gradients=_asked(gradients, op, theta, given)))
 
 
-def _strengths(name: str, param: Param, given: torch.Tensor, batch: torch.Tensor) -> tuple[list[np.ndarray[Any, Any]], list[torch.Tensor]]:
+def _asked(gradients: Gradients, op: type[Op], theta: np.ndarray[Any, Any], given: dict[str, Any]) -> Gradients:
+    """With the parameters (b, s, 8) that require gradients, as they were given."""
+    kinds = [(i, given[name]) for i, name in enumerate(op.parameters) if isinstance(given[name], torch.Tensor)]
+    asked = {i: value for i, value in kinds if kept(value) and value.dim() < 2}
+    if not asked:
+        return gradients
+    whole = torch.from_numpy(theta)
+    shape = whole.shape[:2]
+    columns = [asked[i].to(torch.float32)[..., None].expand(shape) if i in asked else whole[..., i] for i in range(MAX_PARAMETERS)]
+    return gradients._replace(theta=torch.stack(columns, 2), which=tuple(asked))
+
+
+def _strengths(
+    op: type[Op], name: str, param: Param, given: torch.Tensor, batch: torch.Tensor
+) -> tuple[list[np.ndarray[Any, Any]], list[torch.Tensor]]:
     """A map of a parameter as what it comes to at most, (b,), and the strength at each pixel (b, h, w) in 0…1; both apart for values above and
     below the neutral one, where there are such."""
     wanted = (batch.shape[0], 1, *batch.shape[2:])
     full = given.reshape((1,) * (4 - given.dim()) + tuple(given.shape)) if given.dim() <= 4 else given
     if full.dim() != 4 or full.shape[0] not in (1, wanted[0]) or full.shape[1:] != wanted[1:] or not given.is_floating_point():
         raise ValueError(f"{name} is a map {tuple(given.shape)} of {given.dtype}; accepted: a float map {wanted} (b 1 h w), to fit the images.")
-    values = full.detach().to(device=batch.device, dtype=torch.float32).expand(*wanted)[:, 0]
-    ends = torch.stack([values.flatten(1).amin(1), values.flatten(1).amax(1)]).cpu().numpy() if values.numel() else np.empty((2, len(batch)))
+    if kept(given):
+        check_learnable(op, name)
+    values = full.to(device=batch.device, dtype=torch.float32).expand(*wanted)[:, 0]
+    ends = (
+        torch.stack([values.detach().flatten(1).amin(1), values.detach().flatten(1).amax(1)]).cpu().numpy()
+        if values.numel()
+        else np.empty((2, len(batch)))
+    )
     for end in ends:
         wrong = end[~((end >= param.low) & (end <= param.high))]
         if len(wrong):
@@ -196,7 +226,17 @@ def _make(op: type[Op]) -> Callable[..., torch.Tensor]:
         inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=required if i == 0 else q.usual())
         for i, (n, q) in enumerate(op.parameters.items())
     ]
-    common = {"mask": None, "blend": "alpha", "blend_space": "gamma", "seed": 0, "ids": None, "backend": "auto", "check": "first", "noise": "fresh"}
+    common = {
+        "mask": None,
+        "blend": "alpha",
+        "blend_space": "gamma",
+        "seed": 0,
+        "ids": None,
+        "backend": "auto",
+        "check": "first",
+        "noise": "fresh",
+        "gradient": "exact",
+    }
     first = inspect.Parameter("x", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     signature = inspect.Signature([first, *own, *(inspect.Parameter(n, kind, default=d) for n, d in common.items())])
 
@@ -212,7 +252,7 @@ def _make(op: type[Op]) -> Callable[..., torch.Tensor]:
     function.__name__ = function.__qualname__ = op.name
     function.__signature__ = signature  # type: ignore[attr-defined]
     ranges = [f"    {n}: " + (" | ".join(q.choices) if q.choices else f"{q.low:g} to {q.high:g} {q.unit}") for n, q in op.parameters.items()]
-    function.__doc__ = "\n".join([op.caption, "", *ranges, COMMON])
+    function.__doc__ = "\n".join([op.caption, "", *ranges, f"    gradient: {op.gradients()}", COMMON])
     return function
 
 

@@ -10,6 +10,7 @@ import torch
 
 from .distributions import Array
 from .errors import unknown
+from .gradients import kept
 from .kernels.fetch import SLACK
 from .masks.segments import LABELS
 from .program import NOISES
@@ -113,6 +114,8 @@ def check_segments(segments: Any, batch: torch.Tensor, values: bool) -> torch.Te
     """
     if not isinstance(segments, torch.Tensor):
         raise TypeError(f"segments is a {type(segments).__name__}; accepted: {SEGMENTS}.")
+    if kept(segments):
+        raise TypeError("segments requires gradients, which masks made of it pass none; accepted: segments.detach().")
     count, size, dtype = batch.shape[0], tuple(batch.shape[2:]), segments.dtype
     if dtype.is_complex:
         raise TypeError(f"segments has dtype {named(dtype)}; accepted: {SEGMENTS}.")

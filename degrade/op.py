@@ -34,6 +34,7 @@ RESERVED = (
     "backend",
     "check",
     "noise",
+    "gradient",
 )  # arguments that every op or functional form has
 
 Theta = tuple[torch.Tensor, ...]  # one tensor (n, 1, 1, 1) per parameter, float32
@@ -188,6 +189,9 @@ class Op:
     # table depends on it. The last of the eight parameters must be free.
     modulates: ClassVar[bool] = False
     on_grid: ClassVar[bool] = False  # works on blocks whose grid begins in a corner of the image
+    # What a gradient is: "exact", that of the twin, or "straight-through" for steps, whose own is 0 almost everywhere: that of `smooth`, on request.
+    gradient: ClassVar[str] = "exact"
+    steps: ClassVar[tuple[str, ...]] = ()  # parameters that are rounded, or tell positions, so that no gradient reaches them
     settle_warps: ClassVar[int] = 2  # threads by 32, of eight pixels each; more for a settle that holds too much for that
     strengths: ClassVar[int] = 12  # of other ops, at how many parameters it runs where a mask is its strength (`degrade.kernels.levels`)
 
@@ -392,6 +396,22 @@ class Op:
     def needs(cls, theta: Array) -> int:
         """How many of the `uniforms` the tables of these samples take at most: a frame may hold no more."""
         return cls.uniforms
+
+    @classmethod
+    def learnable(cls) -> tuple[str, ...]:
+        """The parameters that gradients reach."""
+        real = [n for n, q in cls.parameters.items() if q.choices is None and not q.integer and n not in cls.steps]
+        return tuple(real) if cls.gradient == "exact" else ()
+
+    @classmethod
+    def gradients(cls) -> str:
+        """What gradient it has, and which parameters get one, in words."""
+        return f"{cls.gradient}, also to {', '.join(cls.learnable())}" if cls.learnable() else cls.gradient
+
+    @classmethod
+    def smooth(cls, x: torch.Tensor, theta: Theta) -> torch.Tensor:
+        """What a straight-through op approximates, whose gradient it has: by default the image itself."""
+        return x
 
     @classmethod
     def describe(cls, theta: Array) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from .errors import unknown
 from .expected import Expectation, expect
 from .explain import H100, Explanation, explain
 from .files import load_recipe, save_recipe
+from .gradients import EXACT, Gradients, check_gradient
 from .identity import Calls, Ids, shared_ids
 from .inputs import (
     CHECKS,
@@ -55,6 +56,8 @@ class Pipeline(nn.Module):
         check: when the values of images and masks are checked: "first" call, "always" or "never". On a GPU a check waits for the device.
         noise: of clips. "fresh" draws what differs from pixel to pixel, such as noise, anew for every frame; "frozen" repeats that of the first.
             What is drawn once for an image, such as parameters, masks, or where a flare's source is, is a clip's own either way.
+        gradient: to images and masks that require gradients. "exact" passes what the maths has, and refuses ops that are steps (`op.gradient`), such as
+            JPEG; "straight-through" passes that of what they approximate. Results are the same, to the bit, with and without.
 
     A sample's result depends on (seed, epoch, sample id, recipe) alone: not on batch size, position, worker or rank.
     Without `ids`, ids are (rank, worker, call counter): not repeated across ranks and the workers of one loader, but a
@@ -63,7 +66,9 @@ class Pipeline(nn.Module):
 
     _maps: torch.Tensor | None
 
-    def __init__(self, recipe: Node, seed: int = 0, backend: str = "auto", check: str = "first", noise: str = "fresh") -> None:
+    def __init__(
+        self, recipe: Node, seed: int = 0, backend: str = "auto", check: str = "first", noise: str = "fresh", gradient: str = "exact"
+    ) -> None:
         super().__init__()
         if not isinstance(recipe, (Op, Combinator)):
             raise TypeError(f"recipe={recipe!r} is not understood; accepted: an op such as GaussianBlur(), Compose, OneOf, SomeOf or Local.")
@@ -77,6 +82,7 @@ class Pipeline(nn.Module):
             if isinstance(node, Op) and REGISTRY.get(node.name) is not type(node):
                 raise ValueError(f"op {type(node).__name__} is not registered; call degrade.register({type(node).__name__}) first.")
         self.recipe, self.seed, self.backend, self.check, self.noise = recipe, check_seed(seed), backend, check, check_noise(noise)
+        self.gradient, self._gradients = gradient, check_gradient(gradient)
         self.calls = Calls()
         self._outline = Outline(recipe)
         self._maps = stacked_banks(recipe)
@@ -168,12 +174,12 @@ class Pipeline(nn.Module):
         if origin is not None:
             assert frame is not None
             return self._part(x, check_size(frame, "frame"), origin, labels, mask, segments, view, ids, program_ids, mask_ids, noise_ids)
-        if compiled.takes(x, ids, program_ids, mask_ids, noise_ids) and not labels:
+        if compiled.takes(x, mask, ids, program_ids, mask_ids, noise_ids) and not labels:
             y: torch.Tensor = compiled.run(x, self._number, mask, segments, view, ids, program_ids, mask_ids, noise_ids)
             return y
         program, own, mask, y = self._apply_to(x, mask, segments, view, ids, program_ids, mask_ids, noise_ids)
         # The labels keep their own copy: the caller may write to the mask afterwards.
-        return (y, Labels(program, None if mask is None else mask.clone(), ids=own)) if labels else y
+        return (y, Labels(program, None if mask is None else mask.detach().clone(), ids=own)) if labels else y
 
     def _part(
         self, x: torch.Tensor, frame: tuple[int, int], origin: Any, labels: bool, mask: Any, segments: Any, view: int, ids: Any, *shared: Any
@@ -185,7 +191,7 @@ class Pipeline(nn.Module):
         drawn_with = shared_ids(self._ids(ids, images.samples), *shared)
         program = self._draw(drawn_with, frame, check_view(view), self.calls.epoch)
         check = "always" if wants_check(self.check, not self._checked) else "never"
-        y = apply(program, x, backend=self.backend, check=check, origin=origin)
+        y = apply(program, x, backend=self.backend, check=check, origin=origin, gradient=self.gradient)
         self._checked = True
         if not labels:
             return y
@@ -218,7 +224,7 @@ class Pipeline(nn.Module):
         drawn_with = shared_ids(self._ids(ids, images.samples), *shared)
         program = self._draw(drawn_with, (batch.shape[2], batch.shape[3]), check_view(view), self.calls.epoch)
         program = fitted(program, batch, segments)
-        return program, drawn_with.own, mask, images.back(run(program, images, mask, self.backend))
+        return program, drawn_with.own, mask, images.back(run(program, images, mask, self.backend, gradients=self._gradients))
 
     def _ids(self, ids: Any, samples: torch.Tensor) -> Array:
         if ids is None:
@@ -270,7 +276,7 @@ class Pipeline(nn.Module):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], **options: Any) -> Pipeline:
-        """Read what `save` wrote; options are `backend` and `check`, and `noise` in place of what was written.
+        """Read what `save` wrote; options are `backend`, `check` and `gradient`, and `noise` in place of what was written.
 
         Raises:
             ValueError: not a pipeline file, another STREAM, or an unknown op or key.
@@ -318,7 +324,13 @@ def check_part(program: Program, batch: torch.Tensor) -> None:
 
 
 def run(
-    program: Program, images: Images, mask: torch.Tensor | None, backend: str, origin: Array | None = None, plan: Plan | None = None
+    program: Program,
+    images: Images,
+    mask: torch.Tensor | None,
+    backend: str,
+    origin: Array | None = None,
+    gradients: Gradients = EXACT,
+    plan: Plan | None = None,
 ) -> torch.Tensor:
     """Run a program that is fitted on all images, (b · t) 3 h w; an empty batch comes back empty. mask: b 1 h w; origin: (b, 2); plan: that of the
     program, if it was made beforehand."""
@@ -327,7 +339,8 @@ def run(
         program = program.by_frame(images.frames)
         mask = None if mask is None else mask.repeat_interleave(images.frames, 0)
         origin = None if origin is None else origin.repeat(images.frames, 0)
-    return backends.run(program, images.batch, mask, backend, origin, plan) if len(images.batch) else torch.empty_like(images.batch)
+        gradients = gradients.by_frame(images.frames)
+    return backends.run(program, images.batch, mask, backend, origin, gradients, plan) if len(images.batch) else torch.empty_like(images.batch)
 
 
 def apply(
@@ -338,6 +351,7 @@ def apply(
     check: str = "first",
     segments: torch.Tensor | None = None,
     origin: Any = None,
+    gradient: str = "exact",
 ) -> torch.Tensor:
     """Replay a program on images or clips, or on parts of them.
 
@@ -355,6 +369,7 @@ def apply(
             frames would, exactly but for the edges: what an op reads beyond x, as far as it reaches, is not there, and x's own border is
             repeated. So a frame can be degraded tile by tile, or a crop as its image would be. Partitions, ops that read the whole frame, and
             masks that are given or made at the call are refused.
+        gradient: "exact", or "straight-through" for ops that are steps, as `Pipeline` tells.
 
     Raises:
         ValueError, TypeError: bad input, naming the argument, the value and what is accepted.
@@ -364,6 +379,7 @@ def apply(
         raise TypeError(
             f"program is a {type(program).__name__}; accepted: a Program, from Pipeline.sample or degrade.load, or what degrade.prepare gave."
         )
+    gradients = check_gradient(gradient)
     images = Images(x, clips=True)
     read = wants_check(check, images.batch.device.type == "cpu")
     if read:
@@ -377,5 +393,5 @@ def apply(
     if origin is not None:
         at = check_origin(origin, tuple(images.first.shape), program.size)
         check_part(program, images.first)
-        return images.back(run(program, images, mask, backend, at))
-    return images.back(run(fitted(program, images.first, segments), images, mask, backend, plan=plan))
+        return images.back(run(program, images, mask, backend, at, gradients))
+    return images.back(run(fitted(program, images.first, segments), images, mask, backend, gradients=gradients, plan=plan))

@@ -27,7 +27,10 @@ def position(strength: torch.Tensor, count: torch.Tensor, hard: bool, block: int
     """
     if block > 1:
         strength = _block_means(strength, block)
-    return torch.floor(strength * count + 0.5) if hard else sqrt(strength) * count
+    if hard:
+        return torch.floor(strength * count + 0.5)
+    some = strength > 0.0  # where there is none, the root has no derivative
+    return torch.where(some, sqrt(torch.where(some, strength, 1.0)), 0.0) * count
 
 
 def _block_means(strength: torch.Tensor, block: int) -> torch.Tensor:

@@ -15,7 +15,7 @@ LAYERS = (
     ("kernels",),
     ("stream", "errors", "storing"),
     ("distributions",),
-    ("op",),
+    ("op", "gradients"),
     ("ops", "masks"),
     ("program", "program_data"),
     ("recipe", "sheet", "together", "cells", "partition", "phase"),

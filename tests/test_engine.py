@@ -387,7 +387,7 @@ def test_masks_pass_gradients():
     x, m = photo(1, 8, 8, torch.float32) * 0.5, torch.full((1, 1, 8, 8), 0.5, requires_grad=True)
     (got,) = torch.autograd.grad(degrade.functional.mean_shift(x, amount=0.2, mask=m).sum(), m)
     torch.testing.assert_close(got, torch.full_like(m, 0.6))
-    with pytest.raises(TypeError, match="requires gradients in float16"):
+    with pytest.raises(TypeError, match="require gradients, and x is float16"):
         degrade.functional.mean_shift(x.half().requires_grad_(), amount=0.2)
 
 

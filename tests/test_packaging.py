@@ -1,9 +1,15 @@
 """The package: how it is laid out, that it works without Triton, and what importing it does not bring along."""
 
+import importlib.util
+import os
+import shutil
 import subprocess
 import sys
+import tarfile
 from importlib import metadata
 from pathlib import Path
+
+import pytest
 
 import degrade
 
@@ -74,7 +80,50 @@ except RuntimeError as error:
 
 def test_importing_stays_light():
     """Codecs, colour libraries, readers and the command line come when they are used."""
-    heavy = ("kornia", "cv2", "skimage", "scipy", "PIL", "matplotlib", "yaml", "typer", "rich", "torchvision", "torch._inductor")
+    heavy = (
+        *("kornia", "cv2", "skimage", "scipy", "PIL", "matplotlib", "yaml", "typer", "rich", "torchvision", "torch._inductor", "llvmlite"),
+        *("lightning", "pytorch_lightning", "lightly", "timm", "datasets", "webdataset", "albumentations", "pandas", "pyarrow", "psutil", "IPython"),
+    )
     code = f"import sys, degrade; print(*(name for name in {heavy!r} if name in sys.modules))"
     alone = f"import sys, torch; print(*(name for name in {heavy!r} if name in sys.modules))"
     assert run(code) == run(alone)
+
+
+@pytest.mark.skipif(not (ROOT / "setup.py").exists(), reason="not a checkout")
+@pytest.mark.skipif(importlib.util.find_spec("setuptools") is None, reason="setuptools is not installed")
+def test_the_source_distribution_builds_without_the_repository(tmp_path):
+    """What it holds is what the package is built from: what is built of it elsewhere degrades an image."""
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    for path in ROOT.iterdir():
+        if path.is_file() and path.name != ".git":
+            shutil.copy(path, checkout)
+    for name in ("degrade", "kernels", "tests"):
+        shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+    alone = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+
+    def call(folder, *arguments):
+        done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=folder, env=alone)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    call(checkout, "setup.py", "-q", "sdist", "--formats", "gztar")
+    with tarfile.open(checkout / f"dist/degrade-{degrade.__version__}.tar.gz") as file:
+        file.extractall(tmp_path, filter="data")
+    shutil.rmtree(checkout)
+    unpacked = tmp_path / f"degrade-{degrade.__version__}"
+    for name in ("LICENSE", "README.md", "CHANGELOG.md", "CITATION.cff", "kernels/exact.py", "degrade/py.typed"):
+        assert (unpacked / name).exists(), name
+    call(unpacked, "setup.py", "-q", "build", "--build-base", str(tmp_path / "build"))
+    lib = tmp_path / "build/lib"
+    shipped, own = (
+        {p.relative_to(d) for p in d.rglob("*") if p.is_file() and "__pycache__" not in p.parts} for d in (lib / "degrade", ROOT / "degrade")
+    )
+    assert own <= shipped and {p.name for p in (ROOT / "kernels").glob("*.py")} <= {p.name for p in (lib / "degrade/kernels").iterdir()}
+    code = """
+import torch, degrade
+y = degrade.banks.kadid10k(severity="perceptual", backend="torch")(torch.rand(1, 3, 16, 16), ids=[1])
+print(degrade.kernels.rng.__file__, tuple(y.shape))
+"""
+    found = call(lib, "-c", code)
+    assert found.startswith(str(lib / "degrade" / "kernels")) and found.endswith("(1, 3, 16, 16)")

@@ -9,6 +9,7 @@ import torch
 
 from degrade.distributions import Array
 from degrade.errors import unknown
+from degrade.gradients import EXACT, Gradients, kept, who_asks
 from degrade.kernels.lang import HAS_TRITON
 from degrade.ops import find
 from degrade.program import Program
@@ -22,7 +23,7 @@ NAMES = ("auto", "torch", "triton")
 VARIABLE = "DEGRADE_BACKEND"  # what "auto" is to mean, in the environment
 
 
-def choose(x: torch.Tensor, wanted: str = "auto", program: Program | None = None) -> tuple[str, str]:
+def choose(x: torch.Tensor, wanted: str = "auto", program: Program | None = None, asks: str = "") -> tuple[str, str]:
     """The backend for an image batch, and why.
 
     Args:
@@ -30,13 +31,14 @@ def choose(x: torch.Tensor, wanted: str = "auto", program: Program | None = None
         wanted: "auto", "torch" or "triton". An explicit request is met or refused, never replaced. "auto" is triton where it can
             run, else torch; the environment variable DEGRADE_BACKEND can say otherwise.
         program: what is to be done to them, if it is known.
+        asks: what requires gradients, as a clause, where that is more than the images.
 
     Raises:
         ValueError: an unknown name. RuntimeError: "triton" where it cannot run.
     """
     if wanted not in NAMES:
         raise ValueError(unknown("backend", wanted, NAMES))
-    obstacle = obstacle_to_triton(x, program)
+    obstacle = obstacle_to_triton(x, program, asks)
     if wanted == "auto" and os.environ.get(VARIABLE):
         wanted = os.environ[VARIABLE]
         if wanted not in NAMES:
@@ -52,14 +54,14 @@ def choose(x: torch.Tensor, wanted: str = "auto", program: Program | None = None
     return ("torch", obstacle) if obstacle else ("triton", f"the images are on {x.device}")
 
 
-def obstacle_to_triton(x: torch.Tensor, program: Program | None) -> str:
+def obstacle_to_triton(x: torch.Tensor, program: Program | None, asks: str = "") -> str:
     """Why the engine's kernels cannot do this, or nothing."""
     if not HAS_TRITON:
         return "Triton is not installed (pip install triton)"
     if x.device.type not in ("cuda", "cpu"):
         return f"the images are on {x.device}, and Triton runs on CUDA and ROCm devices and the CPU"
-    if x.requires_grad and torch.is_grad_enabled():
-        return "the images require gradients, which only the torch twin gives"
+    if asks or kept(x):
+        return f"{asks or 'the images require gradients'}, which only the torch twins give"
     if codec := codec_of(program):
         return f"{codec} runs on the host alone"
     return "" if x.is_cuda or native.interpreted() else native.obstacle(x.dtype)
@@ -86,16 +88,24 @@ def whole_frame(program: Program) -> list[str]:
 
 
 def run(
-    program: Program, x: torch.Tensor, mask: torch.Tensor | None, backend: str, origin: Array | None = None, plan: Plan | None = None
+    program: Program,
+    x: torch.Tensor,
+    mask: torch.Tensor | None,
+    backend: str,
+    origin: Array | None = None,
+    gradients: Gradients = EXACT,
+    plan: Plan | None = None,
 ) -> torch.Tensor:
     """Apply a program to checked images b 3 h w on the chosen backend. origin: (b, 2), where they lie in their frames; plan: as made beforehand,
     for the kernels."""
-    if x.requires_grad and torch.is_grad_enabled() and x.dtype != torch.float32:
-        raise TypeError(f"x requires gradients in {str(x.dtype).removeprefix('torch.')}, whose rounding passes none; accepted: float32.")
-    if choose(x, backend, program)[0] == "triton":
+    asks = who_asks(x, mask, program.maps, gradients.theta)
+    if asks and (x.dtype == torch.uint8 or (x.dtype != torch.float32 and not gradients.straight)):
+        dtype, also = str(x.dtype).removeprefix("torch."), "" if x.dtype == torch.uint8 else ", or gradient='straight-through'"
+        raise TypeError(f"{asks}, and x is {dtype}, whose rounding passes none; accepted: x in float32{also}.")
+    if choose(x, backend, program, asks)[0] == "triton":
         from . import engine
 
         return engine.execute(program, x, mask, origin, plan)
     from . import twin
 
-    return twin.execute(program, x, mask, origin)
+    return twin.execute(program, x, mask, origin, gradients)

@@ -3,56 +3,25 @@
 from __future__ import annotations
 
 import functools
-import warnings
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 
 from degrade.distributions import Array
+from degrade.gradients import EXACT, Gradients, beside_neutral, check_learnable, kept, tables
 from degrade.kernels import rng
-from degrade.kernels.colour import mix_linear
+from degrade.kernels.gradient import carried
 from degrade.kernels.levels import position, share
-from degrade.op import MAX_PARAMETERS, Context, Op
+from degrade.op import Context, Op, Theta
 from degrade.ops import find
 from degrade.program import PHASES, Program, groups
 
+from .canvas import blend, from_canvas, round_fixed, round_float, to_canvas
+from .cpu_path import cpu_path
 from .levels import at_level, levelled_slots, levels_of
 from .masking import Masks
 
 GROUP_PIXELS = 1 << 18  # samples that run together on the CPU: their temporaries stay in the cache
-
-
-def to_canvas(x: torch.Tensor) -> torch.Tensor:
-    """Images of any accepted dtype as contiguous float32 at the working precision."""
-    if x.dtype == torch.float32:
-        return x.clone(memory_format=torch.contiguous_format)
-    if x.dtype == torch.uint8:
-        return x.to(torch.float32, memory_format=torch.contiguous_format).mul_(257.0).mul_(1.0 / 65535.0)
-    return round_fixed(x.to(torch.float32)).contiguous()
-
-
-def from_canvas(canvas: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """The canvas in the dtype and memory format of x; a value that did not change leaves exactly as it came."""
-    if x.dtype == torch.float32:
-        out = canvas
-    elif x.dtype == torch.uint8:
-        out = (canvas * 255.0).add_(0.5).to(torch.uint8)  # the cast is the floor
-    else:
-        out = torch.where(canvas == to_canvas(x), x, canvas.to(x.dtype))
-    like = torch.empty_like(x)
-    return out if like.stride() == out.stride() else like.copy_(out)
-
-
-def round_fixed(v: torch.Tensor) -> torch.Tensor:
-    """Clamp and round to 16-bit fixed point."""
-    return v.clamp(0.0, 1.0).mul_(65535.0).add_(0.5).floor_().mul_(1.0 / 65535.0)
-
-
-def round_float(v: torch.Tensor) -> torch.Tensor:
-    """Clamp; float32 is its own precision."""
-    return v.clamp(0.0, 1.0)
 
 
 class Rng:
@@ -85,29 +54,20 @@ class Rng:
         return tuple(torch.from_numpy(p).view(shape) for p in planes)
 
 
-def blend(own: torch.Tensor, new: torch.Tensor, weight: torch.Tensor, light: Array, rounded: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-    """x + m · (f(x) − x), rounded: exactly x where m = 0, even beyond 0..1, and exactly f(x) where m = 1. weight: (n, h, w); light: (n,), for
-    which samples this is done in linear light, but where x and f(x) are equal."""
-    m = weight[:, None]
-    mixed = own + m * (new - own)
-    if light.any():
-        here = torch.from_numpy(light).to(own.device)[:, None, None, None]
-        mixed = torch.where(here & (new != own), mix_linear(own, new, m), mixed)
-    return torch.where(m == 0.0, own, rounded(torch.where(m == 1.0, new, mixed)))
-
-
-def execute(program: Program, x: torch.Tensor, mask: torch.Tensor | None = None, origin: Array | None = None) -> torch.Tensor:
+def execute(
+    program: Program, x: torch.Tensor, mask: torch.Tensor | None = None, origin: Array | None = None, gradients: Gradients = EXACT
+) -> torch.Tensor:
     """Apply a program to images b 3 h w of any accepted dtype. origin: (b, 2), where they lie in their frames, if they are parts of such."""
     if origin is not None:
-        return cut(execute(program, embedded(x, program.size, origin)), tuple(x.shape[2:]), origin)
+        return cut(execute(program, embedded(x, program.size, origin), gradients=gradients), tuple(x.shape[2:]), origin)
     group = max(1, GROUP_PIXELS // (x.shape[2] * x.shape[3])) if x.device.type == "cpu" else len(x)
     parts = [slice(i, i + group) for i in range(0, len(x), group)]
     with torch.autocast(x.device.type, enabled=False):
         if len(parts) == 1:
-            return _Run(program, x, mask).result()
+            return _Run(program, x, mask, gradients).result()
         out = torch.empty_like(x)
         for rows in parts:
-            out[rows] = _Run(program[rows], x[rows], None if mask is None else mask[rows]).result()
+            out[rows] = _Run(program[rows], x[rows], None if mask is None else mask[rows], gradients.select(rows)).result()
         return out
 
 
@@ -132,13 +92,14 @@ def cut(y: torch.Tensor, size: tuple[int, ...], origin: Array) -> torch.Tensor:
 class _Run:
     """One execution: the canvas, and what the chains under a mask keep until their blend."""
 
-    def __init__(self, program: Program, x: torch.Tensor, mask: torch.Tensor | None) -> None:
-        self.program, self.x = program, x
+    def __init__(self, program: Program, x: torch.Tensor, mask: torch.Tensor | None, gradients: Gradients) -> None:
+        self.program, self.x, self.gradients = program, x, gradients
         self.round = round_float if x.dtype == torch.float32 else round_fixed
         self.masks = Masks(program, mask, x.device)
         self.canvas = to_canvas(x)
         self.kept: dict[int, torch.Tensor] = {}
-        self.code = np.where(program.identity(), -1, program.code)
+        self.same = program.identity()
+        self.code = np.where(self.same & (gradients.theta is None), -1, program.code)  # at its neutral value a parameter has a gradient too
         self.cells, self.levels = program.partition >= 0, levelled_slots(program)
         used = self.masks.leaders == np.arange(len(program.parent))
         self.chains = used & ((program.last > program.first) | self.cells)
@@ -174,6 +135,8 @@ class _Run:
             theta = self.program.theta[rows, slot]
             phase = self.program.phase[rows, slot]
             new = self.shifted(op, slot, rows, own, theta, phase) if phase.any() else self.changed(op, slot, rows, own, theta, strength)
+            if (same := self.same[rows, slot]).any():
+                new = carried(torch.where(per_sample(same, own), own, new), new)
             new = self.round(new) if weight is None else blend(own, new.clamp(0.0, 1.0), weight, self.masks.in_linear_light(regions), self.round)
         if every:
             self.canvas = new
@@ -186,6 +149,10 @@ class _Run:
         """The op with a strength (n, h, w), by levels of its first parameter: the even ones first, then what the odd ones have a share of."""
         theta = self.program.theta[rows, slot]
         count, hard = levels_of(op, theta[:, 0])
+        if hard and kept(strength):
+            raise TypeError(
+                f"the mask requires gradients and is the strength of {op.name}, which takes whole steps of it; accepted: mask.detach(), or blend='alpha'."
+            )
         at = position(strength, torch.from_numpy(count.astype(np.float32)).to(own.device)[:, None, None], hard, getattr(op, "block", 1))
         out = own.clone()
         most = int(count.max(initial=0))
@@ -216,16 +183,57 @@ class _Run:
 
     def changed(self, op: type[Op], slot: int, rows: Array, own: torch.Tensor, theta: Array, strength: torch.Tensor | None) -> torch.Tensor:
         """f(x), before clamp and rounding, at parameters (n, 8); `strength` (n, h, w) takes the first from its neutral value to its own."""
-        values = tuple(torch.from_numpy(theta.T.copy()).to(own.device)[:, :, None, None, None])
+        source = self.source(op, slot, rows, theta)
+        if source is not None:
+            theta[self.same[rows, slot], 0] = beside_neutral(op)
+        values = torch.from_numpy(theta.copy()).to(own.device)
+        values = values if source is None else carried(values, source)
+        columns = tuple(values.T[:, :, None, None, None])
         if strength is not None and op.modulates:
             neutral, m = next(iter(op.parameters.values())).neutral, strength[:, None]
-            values = (torch.where(m == 1.0, values[0], neutral + m * (values[0] - neutral)), *values[1:])
+            mixed = neutral + m * (columns[0] - neutral)
+            columns = (carried(torch.where(m == 1.0, columns[0], mixed), mixed), *columns[1:])
+            if kept(strength):
+                check_learnable(op, next(iter(op.parameters)))
+        if source is not None:
+            # Nothing is done at the neutral value: the image's gradient passes, and the parameter's is what it is next to that value.
+            still = per_sample(self.same[rows, slot], own)
+            new = self.ran(op, slot, rows, torch.where(still, own.detach(), own), theta, columns, source)
+            smooth = torch.where(still, own + new, new) + source[:, :1, None, None] * 0.0  # a graph, where a table has none at these values
+            return carried(torch.where(still, own, new), smooth)
+        if op.gradient == "exact" or not kept(own):
+            new = self.ran(op, slot, rows, own, theta, columns, source)
+            if kept(own) and not new.requires_grad:
+                raise TypeError(f"the twin of {op.name} passes no gradient, though the op says gradient='exact'; accepted: 'straight-through'.")
+            return new
+        if not self.gradients.straight:
+            raise TypeError(
+                f"{op.name} is a step function of the image, whose gradient is 0 almost everywhere; accepted: gradient='straight-through', or detached images."
+            )
+        plain = self.ran(op, slot, rows, own.detach(), theta, columns, None)
+        return carried(plain, op.smooth(own, columns))
+
+    def ran(self, op: type[Op], slot: int, rows: Array, own: torch.Tensor, theta: Array, columns: Theta, source: torch.Tensor | None) -> torch.Tensor:
+        """What the twin, or what replaces it on this CPU, makes of its parameters as columns (n, 1, 1, 1); `source` (n, 8) has their gradients."""
+        if any(kept(column) for column in columns) and not kept(own):
+            own = own.detach().requires_grad_()  # twins look at the image alone to tell whether gradients are kept
         if own.device.type == "cpu" and not own.requires_grad and cpu_path(op.name):
-            return op.cpu(own, values)  # type: ignore[attr-defined, no-any-return]
+            return op.cpu(own, columns)  # type: ignore[attr-defined, no-any-return]
         key, ids, size = self.program.key, self.program.ids[rows], (own.shape[2], own.shape[3])
-        table = torch.from_numpy(op.tables(theta, op.frame(key, ids, slot, *size))).to(own.device)
+        frame = op.frame(key, ids, slot, *size)
+        table = torch.from_numpy(op.tables(theta, frame)).to(own.device) if source is None else tables(op, theta, frame, source, self.gradients.which)
         draws = Rng(key, ids, slot, *size, own.device, self.program.drawn_frame[rows])
-        return op.twin(own, values, Context(draws, table, self.round))
+        return op.twin(own, columns, Context(draws, table, self.round))
+
+    def source(self, op: type[Op], slot: int, rows: Array, theta: Array) -> torch.Tensor | None:
+        """Where these parameters (n, 8), of which the first may be at a level, have their gradients: (n, 8), or None."""
+        if self.gradients.theta is None:
+            return None
+        full, own = self.gradients.theta[torch.from_numpy(rows), slot].to(self.canvas.device), self.program.theta[rows, slot]
+        neutral = next(iter(op.parameters.values())).neutral
+        away = own[:, :1] - neutral
+        part = np.where(away == 0, np.float32(1), (theta[:, :1] - neutral) / np.where(away == 0, np.float32(1), away))
+        return torch.cat([neutral + torch.from_numpy(part).to(full.device) * (full[:, :1] - neutral), full[:, 1:]], 1)
 
     def keep(self, region: int, rows: Array) -> None:
         """Remember the image before a chain."""
@@ -257,6 +265,11 @@ class _Run:
         self.canvas[at] = merged[at] = torch.where(inside, self.canvas[at], merged[at])
 
 
+def per_sample(which: Array, x: torch.Tensor) -> torch.Tensor:
+    """Which samples (n,) bool, for images n 3 h w."""
+    return torch.from_numpy(which).to(x.device)[:, None, None, None]
+
+
 def end_of_slot(chains: Array, end: Array, slots: int) -> list[list[tuple[int, Array]]]:
     """Of every slot the regions (b, r) that have this end there, rising, each with its samples."""
     out: list[list[tuple[int, Array]]] = [[] for _ in range(slots)]
@@ -265,32 +278,3 @@ def end_of_slot(chains: Array, end: Array, slots: int) -> list[list[tuple[int, A
         for slot, at in groups(end[own, region]):
             out[slot].append((region, own[at]))
     return out
-
-
-@functools.cache
-def cpu_path(name: str) -> bool:
-    """Whether the op has a faster CPU path that equals its twin; checked once, with one warning if it does not."""
-    op = find(name)
-    path: Any = getattr(op, "cpu", None)
-    if path is None:
-        return False
-    first = next(iter(op.parameters.values()))
-    theta = np.zeros((4, MAX_PARAMETERS), dtype=np.float32)
-    theta[:, 0] = np.linspace(first.low, first.high, 4).round()
-    for i, param in enumerate(list(op.parameters.values())[1:], start=1):
-        theta[:, i] = np.arange(4) % len(param.choices) if param.choices else param.low
-    side = torch.arange(4 * 3 * 37 * 50, dtype=torch.int64)
-    probe = ((side * side * 2654435761 >> 7) % 256).reshape(4, 3, 37, 50).to(torch.uint8)
-    probe = (probe // 4 + (side % 50 * 4).reshape(probe.shape)).clamp(0, 255).to(torch.uint8)
-    x = to_canvas(probe)
-    values = tuple(torch.from_numpy(theta[:, i].copy())[:, None, None, None] for i in range(MAX_PARAMETERS))
-    table = torch.from_numpy(op.tables(theta, op.frame(0, np.arange(4), 0, *x.shape[2:])))
-    try:
-        equal = torch.equal(path(x, values), op.twin(x, values, Context(None, table, round_fixed)))
-    except Exception as error:  # a codec library may be absent or built without what is needed
-        equal, reason = False, f": {error}"
-    else:
-        reason = " (results differ)"
-    if not equal:
-        warnings.warn(f"{op.name}: the CPU codec of this machine is not used{reason}; the slower torch twin is.", stacklevel=2)
-    return equal

@@ -37,6 +37,7 @@ def run(
         holders = banks.get(op.name, [])
         what = Text(op.caption)
         what.append(f"\nbanks: {', '.join(holders) if holders else 'none'}", style="dim")
+        what.append(f"\ngradient: {op.gradients()}", style="dim")
         name = Text(op.name, style="bold")
         name.append(f"\n{op.group}\n{op.kind}", style="not bold dim")
         table.add_row(name, Text("\n").join(parameter(n, q) for n, q in op.parameters.items()), what)

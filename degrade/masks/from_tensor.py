@@ -16,6 +16,7 @@ import torch
 
 from degrade.distributions import Array
 from degrade.errors import unknown
+from degrade.gradients import kept
 from degrade.kernels.lang import jit, tl
 from degrade.kernels.ramp import device_smoothstep, smoothstep
 from degrade.op import Param
@@ -101,6 +102,10 @@ def _maps(tensor: Any) -> torch.Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(tensor))
     if not isinstance(tensor, torch.Tensor):
         raise TypeError(f"tensor={type(tensor).__name__} is not understood; accepted: {ACCEPTED}.")
+    if kept(tensor):
+        raise TypeError(
+            "tensor requires gradients, which a stored map passes none; accepted: tensor.detach(), or FromTensor() and mask= at the call."
+        )
     shape = '"' + " ".join(map(str, tensor.shape)) + '"'
     maps = tensor.detach().to("cpu")
     if maps.ndim == 4 and maps.shape[1] == 1:

@@ -184,7 +184,7 @@ def _listed(x: torch.Tensor, theta: Theta, context: Context) -> torch.Tensor:
     places = (dy * (2 * reach + 1) + dx).to(torch.int64).contiguous()
     used, samples = torch.unique(places[weight > 0], return_counts=True)  # sorted: the device adds in the same order
     column = torch.searchsorted(used, places).clamp(max=len(used) - 1)
-    weights = torch.zeros(len(x), len(used), device=x.device).scatter_add(1, column, weight)
+    weights = weight.new_zeros(len(x), len(used)).scatter_add(1, column, weight)
     owners = (weights > 0).T.nonzero()[:, 1].split(samples.tolist())
     total = torch.zeros_like(x)
     for i, (place, rows) in enumerate(zip(used.tolist(), owners)):

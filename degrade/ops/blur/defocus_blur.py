@@ -21,6 +21,7 @@ class DefocusBlur(Window, TwoStrokeOp):
 
     radius = Param(0.0, 24.0, neutral=0.0, harsh=10.0, unit="px")  # type: ignore[assignment]
     smoothing = Param(0.0, 4.0, neutral=0.0, harsh=1.0, unit="px", default=0.5)
+    steps = ("radius",)
 
     @classmethod
     def extent(cls, theta: Array) -> Array:

@@ -21,6 +21,7 @@ class DirectionalBlur(Listed, TwoStrokeOp):
     radius = Param(0, 32, neutral=0, harsh=20, unit="px", integer=True)  # type: ignore[assignment]
     sigma = Param(0.5, 64.0, neutral=0.5, harsh=15.0, unit="px", default=(3.0, 15.0))
     angle = Param(-360.0, 360.0, unit="degrees", default=(-45.0, 45.0))
+    steps = ("angle",)
 
     @classmethod
     def extent(cls, theta: Array) -> Array:

@@ -19,6 +19,7 @@ class GaussianBlur(Separable, TwoStrokeOp):
     sigma = Param(0.0, 64.0, neutral=0.0, harsh=6.0, unit="px")
     cut = Param(1.0, 8.0, neutral=2.0, harsh=8.0, unit="σ", default=2.0)
     rule = Param(choices=("up", "nearest"), default="up")
+    steps = ("cut",)
 
     @classmethod
     def identity(cls, theta: Array) -> Array:

@@ -35,7 +35,7 @@ class LensMaskBlur(TwoStrokeOp):
 
     @staticmethod
     def twin(x, theta: Theta, context: Context):
-        y0, x0, scale = (context.table[:, i, None, None, None] for i in range(3))
+        y0, x0, scale = (context.table[:, i, None, None, None].detach() for i in range(3))
         ry = torch.arange(x.shape[2], device=x.device)[:, None] - y0
         rx = torch.arange(x.shape[3], device=x.device) - x0
         m = power(1.0 - sqrt(ry * ry + rx * rx) * scale, theta[1])

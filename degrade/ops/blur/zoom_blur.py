@@ -19,6 +19,7 @@ class ZoomBlur(TwoStrokeOp):
 
     amount = Param(0.0, 0.5, neutral=0.0, harsh=0.3, unit="of the size")
     step = Param(0.005, 0.1, neutral=0.005, harsh=0.1, unit="of the size", default=0.02)
+    steps = ("amount",)
     whole_frame = True
     tolerance = 5e-6
 

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from degrade.kernels.fetch import fetch
+from degrade.kernels.gradient import added
 from degrade.kernels.lang import jit, tl
 
 
@@ -11,8 +12,11 @@ def channel_means(x: torch.Tensor) -> torch.Tensor:
     """n 3 1 1 means of n 3 h w images."""
     count = np.float32(65535.0) * np.float32(x.shape[2]) * np.float32(x.shape[3])
     total = torch.floor(x * 65535.0 + 0.5).to(torch.int64).sum((2, 3), keepdim=True)
+    total = total.to(torch.float32)
+    if x.requires_grad:
+        total = added(total, x * 65535.0)
     # By a tensor: a GPU divides by a plain number through its reciprocal.
-    return total.to(torch.float32) / torch.full_like(total, float(count), dtype=torch.float32)
+    return total / torch.full_like(total, float(count))
 
 
 @jit

@@ -29,6 +29,7 @@ class Banding(PointOp):
 
     bits = Param(1.0, 8.0, neutral=8.0, harsh=1.0, unit="bits per channel")
     dither = Param(choices=("none", "bayer"), default="none")
+    gradient = "straight-through"
 
     @classmethod
     def tables(cls, theta: Array, frame: Frame) -> Array:

@@ -23,6 +23,7 @@ class EightBit(PointOp):
     step = Param(0.0, 128.0, neutral=0.0, harsh=32.0, unit="/ 255", default=1.0)
     mode = Param(choices=("round", "truncate"), default="round")
     tolerance = 1e-6
+    gradient = "straight-through"
     modulates = True
 
     @classmethod

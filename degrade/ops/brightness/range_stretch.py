@@ -7,6 +7,7 @@ image of one value stays as it is. Source: KADID-10k, which stretches every imag
 import torch
 
 from degrade.kernels.fetch import fetch
+from degrade.kernels.gradient import carried
 from degrade.kernels.lang import jit, tl
 from degrade.op import Context, Param, Stroke, Theta, TwoStrokeOp
 
@@ -22,10 +23,11 @@ class RangeStretch(TwoStrokeOp):
 
     @staticmethod
     def twin(x, theta: Theta, context: Context):
-        fixed = torch.floor(x * 65535.0 + 0.5)
+        scaled = x * 65535.0
+        fixed = carried(torch.floor(scaled + 0.5), scaled)
         low, high = fixed.amin((1, 2, 3), keepdim=True), fixed.amax((1, 2, 3), keepdim=True)
         flat = high == low
-        stretched = (x * 65535.0 - low) / torch.where(flat, 1.0, high - low)
+        stretched = (scaled - low) / torch.where(flat, 1.0, high - low)
         return torch.where(flat, x, x * (1.0 - theta[0]) + stretched * theta[0])
 
     @staticmethod

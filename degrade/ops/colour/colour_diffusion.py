@@ -25,6 +25,7 @@ class ColourDiffusion(TwoStrokeOp):
     amount = Param(0.0, 16.0, neutral=1.0, harsh=12.0, unit="× chroma")
     cut = Param(1.0, 5.0, neutral=2.0, harsh=5.0, unit="σ", default=2.0)
     order = Param(choices=("rgb", "bgr"), default="rgb")
+    steps = ("cut",)
     tolerance = 1e-4
     settle_warps = 4
 

@@ -24,6 +24,7 @@ from degrade.distributions import Array
 from degrade.kernels.colour import device_grey, grey
 from degrade.kernels.exact import sqrt
 from degrade.kernels.fetch import fetch, fetch_column_plane, fetch_plane, settle_value
+from degrade.kernels.gradient import carried
 from degrade.kernels.lang import jit, tl
 from degrade.op import Context, Frame, Param, Stroke, Theta, TwoStrokeOp
 
@@ -40,6 +41,7 @@ class ColourShift(TwoStrokeOp):
 
     amount = Param(0.0, 32.0, neutral=0.0, harsh=12.0, unit="px")
     variant = Param(choices=("kadis", "arniqa", "reiqa"), default="kadis")
+    steps = ("amount",)
     uniforms = 2
     words = BINS + 4  # the largest e, the largest 1 − e, the two percentiles as bins, the histogram
     whole_frame = True
@@ -70,7 +72,7 @@ class ColourShift(TwoStrokeOp):
         some = square > 0.0  # where there is none, the root has no derivative
         edges = context.round(torch.where(some, sqrt(torch.where(some, square, 1.0)), 0.0) * 0.70710678)
         edges = context.round(along(context.round(along(edges, taps, 3)), taps, 2))
-        fine = torch.floor(edges.detach() * FINE + 0.5)
+        fine = carried(torch.floor(edges.detach() * FINE + 0.5), edges * FINE)
         low, high = fine.amin((1, 2, 3), keepdim=True), fine.amax((1, 2, 3), keepdim=True)
         e = torch.where(high > low, ((edges * FINE - low) / torch.where(high > low, high - low, 1.0)).clamp(0.0, 1.0), edges)
         first, last = (v[:, None, None, None] for v in _percentiles(e))
@@ -82,7 +84,7 @@ class ColourShift(TwoStrokeOp):
 
     @staticmethod
     @jit
-    def gradient(image, before, y, x, theta, table, words, rng, stage, inside):
+    def slope(image, before, y, x, theta, table, words, rng, stage, inside):
         height, width = image[1], image[2]
         border = tl.where(theta[1] == 1.0, 0.5, 1.0)
         up, down, left, right = tl.maximum(y - 1, 0), tl.minimum(y + 1, height - 1), tl.maximum(x - 1, 0), tl.minimum(x + 1, width - 1)
@@ -144,7 +146,7 @@ class ColourShift(TwoStrokeOp):
         v = (x + y).to(tl.float32)
         return v, v, v
 
-    strokes = (Stroke(gradient), Stroke(across), Stroke(down_and_move), Stroke(count, stores=False), Stroke(percentiles, stores=False, solo=True))
+    strokes = (Stroke(slope), Stroke(across), Stroke(down_and_move), Stroke(count, stores=False), Stroke(percentiles, stores=False, solo=True))
 
     @staticmethod
     @jit

@@ -32,6 +32,7 @@ class Palette(TwoStrokeOp):
     words = 9 * MOST + 1
     whole_frame = True
     tolerance = 0.0
+    gradient = "straight-through"
 
     @classmethod
     def identity(cls, theta: Array) -> Array:

@@ -17,6 +17,7 @@ class Codec(CodecOp):
 
     quality = Param(1, 100, neutral=100, harsh=1, unit="quality", integer=True)
     format = Param(choices=("webp", "avif"), default="webp")
+    gradient = "straight-through"
 
     @classmethod
     def identity(cls, theta: Array) -> Array:

@@ -18,6 +18,8 @@ from degrade.op import Context, Frame, Param, Theta, TwoStrokeOp
 # Rank of each coefficient along the zigzag: by diagonal, upwards on even ones and downwards on odd ones.
 _V, _U = np.mgrid[:8, :8]
 ZIGZAG = np.lexsort((np.where((_U + _V) % 2 == 0, _U, _V).ravel(), (_U + _V).ravel())).argsort()
+_K = np.arange(8)
+COSINES = (np.cos(np.pi / 8 * np.outer(_K, _K + 0.5)) * np.where(_K == 0, 8**-0.5, 0.5)[:, None]).astype(np.float32)  # orthonormal, rows of frequency
 ERASE = 32768.0  # a step that every coefficient, below 2^14, rounds away
 
 
@@ -26,6 +28,7 @@ class DctDrop(TwoStrokeOp):
 
     kept = Param(1, 64, neutral=64, harsh=1, unit="coefficients", integer=True)
     tolerance = 0.0
+    gradient = "straight-through"
     block = 8
     on_grid = True
 
@@ -41,6 +44,17 @@ class DctDrop(TwoStrokeOp):
         planes = grow_twin(to_byte_twin(x).flatten(0, 1), 8, 8)
         coded = code_blocks_twin(planes, steps.repeat_interleave(3, 0))
         return from_byte_twin(coded[:, :h, :w].reshape(n, 3, h, w))
+
+    @classmethod
+    def smooth(cls, x: torch.Tensor, theta: Theta) -> torch.Tensor:
+        """The same without rounding: a projection of every block."""
+        n, _, h, w = x.shape
+        grown = torch.nn.functional.pad(x, (0, -w % 8, 0, -h % 8), mode="replicate")
+        blocks = grown.unflatten(3, (-1, 8)).unflatten(2, (-1, 8)).transpose(3, 4)  # n 3 rows columns 8 8
+        cosines = torch.from_numpy(COSINES).to(x.device)
+        keep = torch.from_numpy(ZIGZAG.astype(np.float32).reshape(8, 8)).to(x.device) < theta[0][..., None, None]
+        blocks = cosines.T @ ((cosines @ blocks @ cosines.T) * keep) @ cosines
+        return blocks.transpose(3, 4).flatten(4, 5).flatten(2, 3)[:, :, :h, :w]
 
     @staticmethod
     @jit

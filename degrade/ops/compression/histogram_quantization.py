@@ -28,6 +28,7 @@ class HistogramQuantization(TwoStrokeOp):
     words = 3 * BLOCK
     whole_frame = True
     tolerance = 0.0
+    gradient = "straight-through"
 
     @classmethod
     def identity(cls, theta: Array) -> Array:

@@ -46,6 +46,7 @@ class Jpeg(TwoStrokeOp):
     quality = Param(1, 100, neutral=100, harsh=1, unit="libjpeg quality", integer=True)
     subsampling = Param(choices=SUBSAMPLINGS, default="4:2:0")
     tolerance = 0.0
+    gradient = "straight-through"
     on_grid = True
     block = 16  # a unit of 4:2:0 is coded as a whole
     warps = 2
@@ -75,6 +76,19 @@ class Jpeg(TwoStrokeOp):
             if len(these):
                 out[these] = from_byte_twin(_code(to_byte_twin(x[these]), steps[these], mode))
         return out
+
+    @classmethod
+    def smooth(cls, x: torch.Tensor, theta: Theta) -> torch.Tensor:
+        """The same without rounding: transform and quantisation leave everything as it is, and only chroma loses resolution."""
+        height, width = x.shape[2:]
+        luma = x[:, :1] * 0.299 + x[:, 1:2] * 0.587 + x[:, 2:] * 0.114
+        chroma, mode = x - luma, theta[1]
+        for i, (fy, fx) in enumerate(CHROMA_FACTORS[1:], start=1):
+            edges = torch.nn.functional.pad(x - luma, (0, width % fx, 0, height % fy), mode="replicate")
+            small = torch.nn.functional.avg_pool2d(edges, (fy, fx))
+            grown = torch.nn.functional.interpolate(small, scale_factor=(float(fy), float(fx)), mode="bilinear", align_corners=False)
+            chroma = torch.where(mode == i, grown[:, :, :height, :width], chroma)
+        return luma + torch.where(mode == GREY, 0.0, chroma)
 
     @staticmethod
     def cpu(x: torch.Tensor, theta: Theta) -> torch.Tensor:

@@ -84,6 +84,7 @@ class Jpeg2000(TwoStrokeOp):
     # Histograms of coefficients and of the largest of each neighbourhood; the step as the bits of a float32; coefficients, twice.
     words = 2 * BINS + 1 + 2 * MOST_KEPT
     tolerance = 0.0
+    gradient = "straight-through"
 
     @classmethod
     def identity(cls, theta: Array) -> Array:

@@ -31,6 +31,7 @@ class OtsuQuantization(TwoStrokeOp):
     words = 3 * BLOCK
     whole_frame = True
     tolerance = 0.0
+    gradient = "straight-through"
     registers = 128
     warps = 16  # one program searches for one image
 

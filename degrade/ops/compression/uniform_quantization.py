@@ -26,6 +26,7 @@ class UniformQuantization(TwoStrokeOp):
     words = 2  # 255 − the lowest 8-bit value, and the highest one
     whole_frame = True
     tolerance = 0.0
+    gradient = "straight-through"
 
     @classmethod
     def identity(cls, theta: Array) -> Array:

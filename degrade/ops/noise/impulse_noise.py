@@ -17,6 +17,7 @@ class ImpulseNoise(PointOp):
     density = Param(0.0, 1.0, neutral=0.0, harsh=0.3, unit="of values")
     per = Param(choices=("value", "pixel"), default="value")
     salt = Param(0.0, 1.0, default=0.5, unit="of impulses")
+    steps = ("density", "salt")
     modulates = True
 
     @staticmethod

@@ -36,6 +36,7 @@ class PoissonNoise(PointOp):
     scale = Param(0.0, 10.0, default=1.0, unit="times the noise")
     colour = Param(choices=("colour", "grey"), default="colour")
     tolerance = 2e-6
+    gradient = "straight-through"  # its mean is the image
     settle_warps = 4
 
     @classmethod

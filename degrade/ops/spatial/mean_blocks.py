@@ -11,6 +11,7 @@ import torch
 
 from degrade.distributions import Array
 from degrade.kernels.fetch import fetch
+from degrade.kernels.gradient import added
 from degrade.kernels.lang import jit, tl
 from degrade.op import Context, Frame, Param, Stroke, Theta, TwoStrokeOp
 
@@ -52,7 +53,11 @@ class MeanBlocks(TwoStrokeOp):
         if (theta[3] == BLOCK).any():
             size = torch.where(theta[3].flatten()[:, None] == BLOCK, context.table[:, 1:2] * context.table[:, 2:3], size)
             total = torch.where(theta[3][:, :, 0] == BLOCK, _sums(fixed, context.table, rows), total)
-        colours = total.to(torch.float32) / (size * 65535.0)[:, None] + rows[..., 2:].transpose(1, 2)
+        total = total.to(torch.float32)
+        if x.requires_grad:
+            counted = torch.stack([_inside(row, context.table, height, width) for row in rows.unbind(1)], 1) | (theta[3] != BLOCK)
+            total = added(total[..., None, None], (x * 65535.0)[:, :, None] * counted[:, None])[..., 0, 0]
+        colours = total / (size * 65535.0)[:, None] + rows[..., 2:].transpose(1, 2)
         owner = owners(context.table, height, width)[:, None]
         block = torch.nn.functional.pad(colours, (1, 0)).gather(2, owner.expand(n, 3, -1)).reshape(x.shape)
         return torch.where((owner > 0).reshape(n, 1, height, width), block, x)
@@ -105,11 +110,13 @@ def _add(words, r, g, b, which):
 
 def _sums(fixed: torch.Tensor, table: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """The sum of each channel over each box: (n, 3, boxes) int64."""
-    n, height, width = len(fixed), *fixed.shape[2:]
-    y, x = torch.arange(height, device=fixed.device)[:, None], torch.arange(width, device=fixed.device)
-    out = []
-    for row in rows.unbind(1):
-        top, left, high, wide = (v[:, None, None] for v in (row[:, 0], row[:, 1], table[:, 1], table[:, 2]))
-        hit = (y >= top) & (y < top + high) & (x >= left) & (x < left + wide)
-        out.append((fixed * hit[:, None]).to(torch.int64).sum((2, 3)))
+    n, _, height, width = fixed.shape
+    out = [(fixed * _inside(row, table, height, width)[:, None]).to(torch.int64).sum((2, 3)) for row in rows.unbind(1)]
     return torch.stack(out, 2) if out else fixed.new_zeros((n, 3, 0))
+
+
+def _inside(row: torch.Tensor, table: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Which pixels lie in a box of each sample: (n, h, w) bool."""
+    y, x = torch.arange(height, device=row.device)[:, None], torch.arange(width, device=row.device)
+    top, left, high, wide = (v[:, None, None] for v in (row[:, 0], row[:, 1], table[:, 1], table[:, 2]))
+    return (y >= top) & (y < top + high) & (x >= left) & (x < left + wide)

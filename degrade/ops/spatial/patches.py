@@ -28,6 +28,7 @@ class NonEccentricityPatches(TwoStrokeOp):
     offset = Param(1.0, 128.0, neutral=16.0, harsh=16.0, unit="px", default=16.0)
     source = Param(choices=("current", "original"), default="current")
     shift = Param(choices=("random", "diagonal"), default="random")
+    steps = ("offset",)
     uniforms = 4 * MOST
     whole_frame = True  # copies of copies may come from afar
 

@@ -31,6 +31,7 @@ class Pixelate(TwoStrokeOp):
     down = Param(choices=("nearest", "box"), default="nearest")
     coordinates = Param(choices=("centre", "corner"), default="centre")
     rounding = Param(choices=("ceil", "floor"), default="ceil")
+    steps = ("scale",)
     tolerance = 1e-6
 
     @classmethod

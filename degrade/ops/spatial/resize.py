@@ -31,6 +31,7 @@ class Resize(TwoStrokeOp):
     factor = Param(0.25, 32.0, neutral=1.0, harsh=8.0, unit="× smaller")
     filter = Param(choices=FILTERS, default="bicubic")
     antialias = Param(choices=("on", "off"), default="on")
+    steps = ("factor",)
     whole_frame = True  # the small image stands in a corner of the scratch
     tolerance = 5e-6
 

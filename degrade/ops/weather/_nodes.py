@@ -55,13 +55,13 @@ def four_uniforms(context: Context, level: int, rows: int, columns: int) -> tupl
 
 def points_within(size: int, scale: torch.Tensor) -> int:
     """How many points of a lattice lie around pixels 0 to size − 1, for the densest of `scale` in points per pixel."""
-    return int(float(scale.max()) * (size - 1)) + 3
+    return int(float(scale.detach().max()) * (size - 1)) + 3
 
 
 def between(lattice: torch.Tensor, y: torch.Tensor, x: torch.Tensor, room: torch.Tensor | None = None) -> torch.Tensor:
     """Values (n, h, w) of a lattice (n, rows, columns) at rows y (n, h) and columns x (n, w), float32 from 0 on.
 
-    `room` (2, n, h, w) is memory that many calls may share; each then returns the second half of it.
+    `room` (2, n, h, w) is memory that many calls may share, where no gradient is kept; each then returns the second half of it.
     """
     (n, rows, _), height, width = lattice.shape, y.shape[1], x.shape[1]
     top, left = torch.floor(y), torch.floor(x)
@@ -69,9 +69,12 @@ def between(lattice: torch.Tensor, y: torch.Tensor, x: torch.Tensor, room: torch
     a = lattice.gather(2, at)
     across = lattice.gather(2, at + 1).sub_(a).mul_((x - left)[:, None, :]).add_(a).flatten(0, 1)
     at = (top.to(torch.int64) + torch.arange(n, device=y.device)[:, None] * rows).flatten()
-    a, out = lattice.new_empty(2, n, height, width) if room is None else room
-    torch.index_select(across, 0, at, out=a.view(n * height, width))
-    torch.index_select(across, 0, at + 1, out=out.view(n * height, width))
+    if room is None:
+        a, out = (across.index_select(0, at + i).view(n, height, width) for i in (0, 1))
+    else:
+        a, out = room
+        torch.index_select(across, 0, at, out=a.view(n * height, width))
+        torch.index_select(across, 0, at + 1, out=out.view(n * height, width))
     return out.sub_(a).mul_((y - top)[:, :, None]).add_(a)
 
 

@@ -25,6 +25,7 @@ class Dirt(PointOp):
     size = Param(1.0, 256.0, neutral=1.0, harsh=256.0, unit="px", default=(3.0, 12.0))
     density = Param(0.0, 1.0, unit="of the points", default=(0.2, 0.5))
     softness = Param(0.05, 0.5, neutral=0.05, harsh=0.5, unit="of the size", default=(0.1, 0.5))
+    steps = ("size", "density")
     uniforms = 2  # where the frame lies on the lattice
     tolerance = 2e-6
     modulates = True
@@ -38,9 +39,9 @@ class Dirt(PointOp):
     @staticmethod
     def twin(x, theta: Theta, context: Context):
         n, _, height, width = x.shape
-        scale = context.table[:, :1]
-        y = torch.arange(height, device=x.device) * scale + context.table[:, 1:2]
-        x0 = torch.arange(width, device=x.device) * scale + context.table[:, 2:3]
+        scale = context.table[:, :1].detach()
+        y = torch.arange(height, device=x.device) * scale + context.table[:, 1:2].detach()
+        x0 = torch.arange(width, device=x.device) * scale + context.table[:, 2:3].detach()
         rows, columns = points_within(height, scale), points_within(width, scale)
         rough = between(uniform_nodes(context, [(5 * rows, 5 * columns)], 1)[0], y * 4.0, x0 * 4.0).sub_(0.5).mul_(0.2)
         u = four_uniforms(context, 0, rows, columns)

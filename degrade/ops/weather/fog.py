@@ -12,6 +12,7 @@ import torch
 
 from degrade.distributions import Array
 from degrade.kernels.fetch import fetch, fetch_column_plane
+from degrade.kernels.gradient import carried
 from degrade.kernels.lang import jit, tl
 from degrade.op import Context, Frame, Param, Stroke, Theta, TwoStrokeOp, ordered_sum
 
@@ -52,17 +53,20 @@ class Fog(TwoStrokeOp):
         y, x0 = torch.arange(height, device=x.device), torch.arange(width, device=x.device)
         cloud = torch.full((len(x), height, width), 0.5, device=x.device)
         octaves = context.table[:, 1:].reshape(len(x), -1, 4).unbind(1)
-        room = cloud.new_empty(2, *cloud.shape)
+        room = None if context.table.requires_grad else cloud.new_empty(2, *cloud.shape)
         sizes = [(points_within(height, row[:, 1]), points_within(width, row[:, 1])) for row in octaves]
         for lattice, row in zip(uniform_nodes(context, sizes), octaves):
-            value = between(lattice, y * row[:, 1:2] + row[:, 2:3], x0 * row[:, 1:2] + row[:, 3:4], room)
+            scale, down, right = row[:, 1:].detach().split(1, 1)
+            value = between(lattice, y * scale + down, x0 * scale + right, room)
             cloud += value.sub_(0.5).mul_(row[:, :1, None])
         cloud = context.round(cloud)[:, None]
-        low, high = (torch.floor(v * 65535.0 + 0.5) for v in (cloud.amin((1, 2, 3), keepdim=True), cloud.amax((1, 2, 3), keepdim=True)))
+        ends = (cloud.amin((1, 2, 3), keepdim=True), cloud.amax((1, 2, 3), keepdim=True))
+        low, high = (carried(torch.floor(v * 65535.0 + 0.5), v * 65535.0) for v in ends)
         flat = high == low
         cloud = torch.where(flat, 0.5, cloud.mul(65535.0).sub_(low).div_(torch.where(flat, 1.0, high - low)))
-        largest = torch.floor(x.detach().amax((1, 2, 3), keepdim=True) * 65535.0 + 0.5) * (1.0 / 65535.0)
-        return (x + cloud.mul_(theta[0])).mul_(largest / (largest + theta[0]))
+        largest = x.amax((1, 2, 3), keepdim=True)
+        largest = carried(torch.floor(largest * 65535.0 + 0.5) * (1.0 / 65535.0), largest)
+        return (x + cloud * theta[0]).mul_(largest / (largest + theta[0]))
 
     @staticmethod
     @jit

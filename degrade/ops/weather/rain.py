@@ -26,6 +26,7 @@ class Rain(TwoStrokeOp):
     length = Param(1, 96, neutral=1, harsh=96, unit="px", default=(12, 32), integer=True)
     angle = Param(-180.0, 180.0, unit="degrees", default=(70.0, 110.0))
     width = Param(1.0, 8.0, neutral=1.0, harsh=8.0, unit="px", default=(1.0, 2.0))
+    steps = ("angle", "width")
     tolerance = 1e-5
 
     @classmethod
@@ -45,7 +46,7 @@ class Rain(TwoStrokeOp):
     @staticmethod
     def twin(x, theta: Theta, context: Context):
         (height, width), table = x.shape[2:], context.table
-        scale = table[:, :1]
+        scale = table[:, :1].detach()
         nodes = uniform_nodes(context, [(points_within(height, scale), points_within(width, scale))])[0]
         drops = (1.0 - nodes * table[:, 1, None, None]).clamp(min=0.0)
         layer = between(drops, torch.arange(height, device=x.device) * scale, torch.arange(width, device=x.device) * scale)

@@ -29,6 +29,7 @@ class Snow(TwoStrokeOp):
     length = Param(0, 64, unit="px", default=12, integer=True)
     sigma = Param(0.5, 64.0, neutral=0.5, harsh=64.0, unit="px", default=(4.0, 12.0))
     keep = Param(0.0, 1.0, unit="of the image", default=0.7)
+    steps = ("mean", "std", "zoom", "threshold")
     uniforms = 1  # the angle
     whole_frame = True
     tolerance = 1e-5
@@ -45,7 +46,7 @@ class Snow(TwoStrokeOp):
     @staticmethod
     def twin(x, theta: Theta, context: Context):
         height, width = x.shape[2:]
-        scale = context.table[:, :1]
+        scale = context.table[:, :1].detach()
         lattice = normal_nodes(context, points_within(height, scale), points_within(width, scale))
         layer = between(lattice, torch.arange(height, device=x.device) * scale, torch.arange(width, device=x.device) * scale)
         layer = layer * theta[1][:, 0] + theta[0][:, 0]
