@@ -26,6 +26,7 @@ DEMO = [
     "scikit-image>=0.22",  # photographs that lie inside its wheel
 ]
 LABELS = ["pyarrow>=14"]  # tables of labels as Parquet
+DATASETS = [*CPU, *LABELS, "pillow>=10.1"]  # degrade generate
 TEST = [
     *DEMO,
     *LABELS,
@@ -62,7 +63,7 @@ setup(
     package_dir={"degrade.kernels": "kernels"},
     package_data={"degrade": ["py.typed", "*.json"], "degrade.cli": ["*.html"]},
     install_requires=CORE,
-    extras_require={"cpu": CPU, "demo": DEMO, "labels": LABELS, "test": TEST, "bench": BENCH, "dev": DEV},
+    extras_require={"cpu": CPU, "demo": DEMO, "labels": LABELS, "datasets": DATASETS, "test": TEST, "bench": BENCH, "dev": DEV},
     entry_points={"console_scripts": ["degrade = degrade.cli:main"]},
     zip_safe=False,
 )

@@ -26,6 +26,7 @@ LAYERS = (
     ("perceptual",),
     ("banks", "data", "functional", "loading"),
     ("draw", "figure", "pictures"),
+    ("datasets",),
     ("cli",),
     ("__init__", "__main__"),
 )
