@@ -19,17 +19,21 @@ import numpy as np
 import torch
 
 from degrade.distributions import Array
+from degrade.labels import Labels
 from degrade.pipeline import Pipeline
+from degrade.program import Program
 from degrade.stream import STREAM
 
 from . import manifest
 from .decode import Decoded, Unwanted
 from .encode import encode
 from .job import Job, Variant, sample_id
+from .tiles import LARGE, surroundings, tiled
 from .write import WRITERS, Made
 
 HELD = 24_000_000  # pixels of decoded images that wait for others of their size
 BATCH = 8_000_000  # pixels that are degraded at once
+STRIP = 16_000_000  # weights of masks that are rendered at once
 
 
 @dataclass
@@ -121,10 +125,10 @@ class Shard:
         pixels = np.stack([waiting.images[at].pixels for at, _, _ in wanted])
         ids = [sample_id(self.job.entries[waiting.entries[at]].key, variant.number) for at, variant, _ in wanted]
         x = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
-        y, labels = pipe(x.to(self.device), ids=ids, labels=True)
-        results = y.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        masks = (labels.masks.amax(1) * 255 + 0.5).to(torch.uint8).cpu().numpy() if labels.program.family.size else None
-        program, columns = pipe.sample(ids, (x.shape[2], x.shape[3])), manifest.told(labels)
+        program = pipe.sample(ids, (x.shape[2], x.shape[3]))
+        y, labels = degraded(pipe, program, x.to(self.device), ids)
+        results, columns = y.permute(0, 2, 3, 1).contiguous().cpu().numpy(), manifest.told(labels)
+        masks = covered(labels).numpy() if program.family.size else None
         for i, (at, variant, name) in enumerate(wanted):
             entry, source = waiting.entries[at], waiting.images[at]
             what = self.job.entries[entry]
@@ -166,6 +170,25 @@ class Shard:
         manifest.write(part_of(self.out, self.number), [self.rows[at] for at in sorted(self.rows)], manifest.schema())
         skipped = sum(error["kind"] == "skipped" for error in self.errors)
         return Done(self.number, len(self.rows), len(self.errors) - skipped, skipped)
+
+
+def degraded(pipe: Pipeline, program: Program, x: torch.Tensor, ids: list[int]) -> tuple[torch.Tensor, Labels]:
+    """The results for images b 3 h w and what was done; large ones go tile by tile where that gives the same."""
+    if x.shape[2] * x.shape[3] > LARGE and surroundings(program) is not None:
+        return tiled(program, x), Labels(program, ids=np.array(ids))
+    y, labels = pipe(x, ids=ids, labels=True)
+    return y, labels
+
+
+def covered(labels: Labels) -> torch.Tensor:
+    """The largest weight of any slot at every pixel, as b h w uint8 on the CPU. Strip by strip: one slot of a large frame takes four bytes a pixel."""
+    height, width = labels.program.size
+    out = torch.empty((len(labels), height, width), dtype=torch.uint8)
+    rows = max(1, STRIP // (len(labels) * max(1, labels.program.slots) * width))
+    for top in range(0, height, rows):
+        strip = labels.crop(top, 0, min(rows, height - top), width).masks.amax(1)
+        out[:, top : top + rows] = (strip * 255 + 0.5).to(torch.uint8)
+    return out
 
 
 def part_of(out: Path, number: int, what: str = "rows") -> Path:
