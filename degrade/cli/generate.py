@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from degrade import Pipeline
     from degrade.datasets import Summary
+    from degrade.masks.base import Mask
 
 SOMETHING_MISSING = 1
 
@@ -47,6 +48,10 @@ def generate(
     min_quality: MinQuality = 0,
     max_pixels: MaxPixels = 100_000_000,
     strict: Strict = False,
+    mask: Annotated[str | None, typer.Option(help="A family of masks, such as blob: localized variants.", show_default=False)] = None,
+    area: Annotated[str, typer.Option(help="Of such masks, as fractions of the frame.")] = "0.05,0.4",
+    engine: Annotated[str, typer.Option(help="local, or ray: many workers, here or on a cluster.")] = "local",
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster that runs.", show_default="one begun here")] = None,
 ) -> int:
     """Write a data set of degraded images, with masks and a manifest from which every file can be made again."""
     from degrade import datasets
@@ -58,7 +63,8 @@ def generate(
     with Progress() as progress:
         summary = datasets.generate(
             src, pipe, out, per_image=per_image, all_levels=all_levels, shards=shards, format=format, workers=workers, device=device,
-            color=color, alpha=alpha, min_quality=min_quality, max_pixels=max_pixels, strict=strict, progress=progress,
+            color=color, alpha=alpha, min_quality=min_quality, max_pixels=max_pixels, strict=strict, mask=drawn_mask(mask, area),
+            engine=engine, address=address, progress=progress,
         )  # fmt: skip
     return tell(summary)
 
@@ -123,6 +129,23 @@ def chosen(pipeline: Path | None, bank: str | None, seed: int | None) -> Pipelin
     if not isinstance(loaded, Pipeline):
         raise ValueError(f"--pipeline {str(pipeline)!r} is a program; accepted: a pipeline (.yaml).")
     return loaded if seed is None else Pipeline(loaded.recipe, seed=seed)
+
+
+def drawn_mask(family: str | None, area: str) -> Mask | None:
+    """A mask of a family, of an area between two fractions.
+
+    Raises:
+        ValueError: an unknown family, or what is no pair of fractions.
+    """
+    from degrade import masks
+
+    if family is None:
+        return None
+    try:
+        low, high = map(float, area.split(","))
+    except ValueError:
+        raise ValueError(f"--area {area!r} is not understood; accepted: two fractions of the frame, such as 0.05,0.4.") from None
+    return masks.find(family)(area=(low, high))
 
 
 def tell(summary: Summary) -> int:

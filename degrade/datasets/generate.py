@@ -13,8 +13,10 @@ import torch
 
 from degrade import banks
 from degrade.banks.base import Bank
+from degrade.errors import unknown
+from degrade.masks.base import Mask
 from degrade.pipeline import Pipeline
-from degrade.recipe import masks_of
+from degrade.recipe import Local, masks_of
 
 from . import manifest
 from .decode import MOST_PIXELS, Decoder
@@ -22,6 +24,8 @@ from .encode import check_format
 from .job import PER_SHARD, Job, to_text, variants
 from .shard import Done, Shard, part_of
 from .sources import SUFFIXES, entries, names
+
+ENGINES = ("local", "ray")
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,9 @@ def generate(
     min_quality: int = 0,
     max_pixels: int = MOST_PIXELS,
     strict: bool = False,
+    mask: Mask | None = None,
+    engine: str = "local",
+    address: str | None = None,
     progress: Callable[..., None] | None = None,
 ) -> Summary:
     """Degrade every image of the sources and write results, masks and a manifest. Run again, it goes on where it was cut off.
@@ -68,20 +75,33 @@ def generate(
         min_quality: JPEG sources of a lower estimated quality are skipped, 0 to 100.
         max_pixels: larger sources are refused.
         strict: stop at the first source that cannot be read, in place of listing it.
+        mask: confine all that is done to such a mask, drawn for each result: localized variants of a bank.
+        engine: "local" does one shard after the other; "ray" as many at once as there are workers, here or on a cluster. Same bits.
+        address: for "ray", of a cluster that runs; None begins one on this machine.
         progress: called with the numbers of images written and of errors since the last call; once, before, with how many images there
             will be at most as `total=`, those of earlier runs not counted.
 
     Raises:
         ValueError: bad input, naming the argument; with `strict`, a source that cannot be read. OSError: results that cannot be written.
     """
-    job = plan(sources, pipeline, per_image, all_levels, shards, format, Decoder(color, alpha, max_pixels, min_quality), strict)
+    job = plan(sources, pipeline, per_image, all_levels, shards, format, Decoder(color, alpha, max_pixels, min_quality), strict, mask)
     folder = Path(out)
     job.settle(folder)
-    run(job, folder, workers, device, progress)
+    run(job, folder, workers, device, progress, engine, address)
     return finish(job, folder)
 
 
-def plan(sources: Any, pipeline: Pipeline, per_image: int, all_levels: bool, shards: int | None, format: str, decoder: Decoder, strict: bool) -> Job:
+def plan(
+    sources: Any,
+    pipeline: Pipeline,
+    per_image: int,
+    all_levels: bool,
+    shards: int | None,
+    format: str,
+    decoder: Decoder,
+    strict: bool,
+    mask: Mask | None = None,
+) -> Job:
     """The job of these arguments, which are checked."""
     if not isinstance(pipeline, Pipeline):
         raise TypeError(f"pipeline is a {type(pipeline).__name__}; accepted: degrade.Pipeline.")
@@ -97,6 +117,8 @@ def plan(sources: Any, pipeline: Pipeline, per_image: int, all_levels: bool, sha
     if not found:
         raise ValueError(f"SRC holds no image; accepted: files that end in {', '.join(SUFFIXES)}, or tables of them.")
     pipelines, given = levels(pipeline) if all_levels else ([pipeline], None)
+    if mask is not None:
+        pipelines = [Pipeline(Local(own.recipe, mask), seed=own.seed) for own in pipelines]
     count = shards if shards is not None else -(-len(found) // PER_SHARD)
     if not 1 <= count:
         raise ValueError(f"shards={count} is not positive; accepted: 1 or more.")
@@ -123,15 +145,25 @@ def levels(pipeline: Pipeline) -> tuple[list[Pipeline], list[str]]:
     return made, called
 
 
-def run(job: Job, out: Path, workers: int | None, device: str, progress: Callable[..., None] | None) -> None:
-    """All shards that are not done yet, one after the other."""
-    pipelines, count = job.made(), workers if workers is not None else os.cpu_count() or 1
+def run(
+    job: Job, out: Path, workers: int | None, device: str, progress: Callable[..., None] | None, engine: str = "local", address: str | None = None
+) -> None:
+    """All shards that are not done yet."""
+    if engine not in ENGINES:
+        raise ValueError(unknown("engine", engine, ENGINES))
+    count = workers if workers is not None else os.cpu_count() or 1
     if count < 1:
         raise ValueError(f"workers={count} is not positive; accepted: 1 or more.")
     where = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     left = todo(job, out)
     if progress:
         progress(0, 0, total=sum(len(job.shard(number)) for number in left) * len(job.variants))
+    if engine == "ray":
+        from .cluster import run_on_ray
+
+        run_on_ray(out, left, count, device, address, progress)
+        return
+    pipelines = job.made()
     for number in left:
         Shard(job, number, out, pipelines, count, where).run(*([progress] if progress else []))
 
