@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import math
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from degrade.label_table import rows as label_rows
+from degrade.label_table import params_of
 from degrade.labels import Labels
+from degrade.ops import find
 
 FILE, ERRORS, PARTS = "manifest.parquet", "errors.parquet", "parts"
 
@@ -40,14 +42,21 @@ def error_schema() -> Any:
 
 def told(labels: Labels) -> list[dict[str, Any]]:
     """The columns of each sample that say what was done to it."""
-    out: list[dict[str, Any]] = [{"types": [], "severities": [], "levels": [], "areas": [], "params": []} for _ in range(len(labels))]
-    order = {int(i): n for n, i in enumerate(labels.ids.tolist())}
-    for row in label_rows(labels):
-        own = out[order[row["id"]]]
-        for name, value in (("types", row["type"]), ("severities", row["severity"]), ("levels", row["level"]), ("areas", row["area"])):
-            own[name].append(value)
-        own["params"].append(row["params"])
-    return [{**own, "params": json.dumps(own["params"])} for own in out]
+    program, area, level = labels.program, labels.area.tolist(), labels.level.tolist()
+    out: list[dict[str, Any]] = []
+    for i, codes in enumerate(program.code.tolist()):
+        taken = [slot for slot, code in enumerate(codes) if code >= 0]
+        ops = [find(program.ops[codes[slot]]) for slot in taken]
+        out.append(
+            {
+                "types": [op.name for op in ops],
+                "severities": [float(program.severity[i, slot]) for slot in taken],
+                "levels": [None if math.isnan(level[i][slot]) else level[i][slot] for slot in taken],
+                "areas": [area[i][slot] for slot in taken],
+                "params": json.dumps([params_of(op, program.theta[i, slot]) for op, slot in zip(ops, taken)]),
+            }
+        )
+    return out
 
 
 def write(path: Path, rows: Sequence[dict[str, Any]], columns: Any) -> None:

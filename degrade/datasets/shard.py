@@ -32,7 +32,7 @@ from .tiles import LARGE, surroundings, tiled
 from .write import WRITERS, Made
 
 HELD = 24_000_000  # pixels of decoded images that wait for others of their size
-BATCH = 8_000_000  # pixels that are degraded at once
+BATCH = 4_000_000  # pixels that are degraded at once
 STRIP = 16_000_000  # weights of masks that are rendered at once
 
 
@@ -181,10 +181,12 @@ def degraded(pipe: Pipeline, program: Program, x: torch.Tensor, ids: list[int]) 
 
 
 def covered(labels: Labels) -> torch.Tensor:
-    """The largest weight of any slot at every pixel, as b h w uint8 on the CPU. Strip by strip: one slot of a large frame takes four bytes a pixel."""
+    """The largest weight of any slot at every pixel, as b h w uint8 on the CPU. Of large frames strip by strip: a slot takes four bytes a pixel."""
     height, width = labels.program.size
-    out = torch.empty((len(labels), height, width), dtype=torch.uint8)
     rows = max(1, STRIP // (len(labels) * max(1, labels.program.slots) * width))
+    if rows >= height:
+        return (labels.masks.amax(1) * 255 + 0.5).to(torch.uint8)  # which are there: areas are reckoned from them
+    out = torch.empty((len(labels), height, width), dtype=torch.uint8)
     for top in range(0, height, rows):
         strip = labels.crop(top, 0, min(rows, height - top), width).masks.amax(1)
         out[:, top : top + rows] = (strip * 255 + 0.5).to(torch.uint8)
