@@ -26,6 +26,8 @@ DEMO = [
     "scikit-image>=0.22",  # photographs that lie inside its wheel
 ]
 LABELS = ["pyarrow>=14"]  # tables of labels as Parquet
+DATASETS = [*CPU, *LABELS, "pillow>=10.1"]  # degrade generate
+CLUSTER = [*DATASETS, "ray[data]>=2.40"]  # the same on many machines
 TEST = [
     *DEMO,
     *LABELS,
@@ -62,7 +64,7 @@ setup(
     package_dir={"degrade.kernels": "kernels"},
     package_data={"degrade": ["py.typed", "*.json"], "degrade.cli": ["*.html"]},
     install_requires=CORE,
-    extras_require={"cpu": CPU, "demo": DEMO, "labels": LABELS, "test": TEST, "bench": BENCH, "dev": DEV},
+    extras_require={"cpu": CPU, "demo": DEMO, "labels": LABELS, "datasets": DATASETS, "cluster": CLUSTER, "test": TEST, "bench": BENCH, "dev": DEV},
     entry_points={"console_scripts": ["degrade = degrade.cli:main"]},
     zip_safe=False,
 )

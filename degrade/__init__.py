@@ -7,7 +7,7 @@ from typing import Any as _Any
 if not _os.path.isdir(_os.path.join(__path__[0], "kernels")):
     __path__.append(_os.path.dirname(__path__[0]))
 
-from . import banks, cells, data, effect, functional, masks, perceptual
+from . import banks, cells, data, datasets, effect, functional, masks, perceptual
 from .distributions import Choice, HalfNormal, Levels, LogUniform, Normal, Uniform
 from .errors import unknown as _unknown
 from .labels import Labels
@@ -61,6 +61,7 @@ __all__ = [
     "banks",
     "cells",
     "data",
+    "datasets",
     "effect",
     "functional",
     "load",

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from .distributions import Array
+from .op import Op
 from .ops import find
 from .storing import write_whole
 
@@ -38,10 +40,15 @@ def rows(labels: Labels) -> list[dict[str, Any]]:
                 "area": float(area[at]),
                 "box": box[at].tolist(),
                 "identity": bool(identity[at]),
-                "params": {name: _read(param, value) for (name, param), value in zip(op.parameters.items(), program.theta[at])},
+                "params": params_of(op, program.theta[at]),
             }
         )
     return out
+
+
+def params_of(op: type[Op], theta: Array) -> dict[str, str | int | float]:
+    """Drawn parameters (8,) by name."""
+    return {name: _read(param, value) for (name, param), value in zip(op.parameters.items(), theta)}
 
 
 def _read(param: Any, value: Any) -> str | int | float:

@@ -27,6 +27,7 @@ LAYERS = (
     ("banks", "data", "functional", "loading"),
     ("compat",),
     ("draw", "figure", "pictures"),
+    ("datasets",),
     ("cli",),
     ("__init__", "__main__"),
 )
