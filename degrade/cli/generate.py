@@ -47,6 +47,7 @@ def generate(
     min_quality: MinQuality = 0,
     max_pixels: MaxPixels = 100_000_000,
     strict: Strict = False,
+    summary: Annotated[bool, typer.Option(help="Also write summary.html, the data set on one page.")] = True,
 ) -> int:
     """Write a data set of degraded images, with masks and a manifest from which every file can be made again."""
     from degrade import datasets
@@ -56,11 +57,16 @@ def generate(
     if format in LOSSY:
         print(f"degrade: --format {format} degrades the results once more; png and webp keep every bit.", file=sys.stderr)
     with Progress() as progress:
-        summary = datasets.generate(
+        done = datasets.generate(
             src, pipe, out, per_image=per_image, all_levels=all_levels, shards=shards, format=format, workers=workers, device=device,
             color=color, alpha=alpha, min_quality=min_quality, max_pixels=max_pixels, strict=strict, progress=progress,
         )  # fmt: skip
-    return tell(summary)
+    code = tell(done)
+    if summary:
+        from degrade.datasets.report import report
+
+        typer.echo(f"summary   {report(out)}")
+    return code
 
 
 def apply(
@@ -73,7 +79,7 @@ def apply(
     device: Device = "auto",
 ) -> int:
     """Degrade some images, once each: `generate` in one part."""
-    return generate(images, out, pipeline, bank, seed, shards=1, format=format, device=device)
+    return generate(images, out, pipeline, bank, seed, shards=1, format=format, device=device, summary=False)
 
 
 def rebuild(
