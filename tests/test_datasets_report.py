@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 from collections import Counter
 from html.parser import HTMLParser
 
@@ -15,6 +16,8 @@ Image = pytest.importorskip("PIL.Image")
 from degrade import Compose, GaussianBlur, GaussianNoise, Jpeg, Local, OneOf, Pipeline, banks, masks  # noqa: E402
 from degrade.cli import main  # noqa: E402
 from degrade.datasets import charts, figures, generate, manifest, sampled  # noqa: E402
+from degrade.datasets.decode import Decoder  # noqa: E402
+from degrade.datasets.generate import plan  # noqa: E402
 from degrade.datasets.job import read_job  # noqa: E402
 from degrade.datasets.report import SHOWN, bank_of, first_of, reasons, report  # noqa: E402
 
@@ -49,9 +52,17 @@ def pipeline(seed=0):
     return Pipeline(Compose(local, Jpeg(quality=(5, 60), p=0.6)), seed=seed)
 
 
-@pytest.fixture
-def written(sources, tmp_path):
-    return generate(sources, pipeline(), tmp_path / "set", per_image=5, min_quality=50, workers=1, shards=3).out
+@pytest.fixture(scope="module")
+def written(sources, tmp_path_factory):
+    """A data set; what it holds stays as it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DEGRADE_BACKEND", "torch")
+        return generate(sources, pipeline(), tmp_path_factory.mktemp("out") / "set", per_image=5, min_quality=50, workers=1, shards=3).out
+
+
+@pytest.fixture(scope="module")
+def page(written):
+    return page_of(written)
 
 
 class Page(HTMLParser):
@@ -59,7 +70,7 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.tags, self.links, self.text = Counter(), [], []
+        self.tags, self.links, self.text, self.whole = Counter(), [], [], text
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
@@ -109,7 +120,7 @@ def test_figures_are_those_of_counting_row_by_row(written, monkeypatch):
 
 def test_levels_are_counted(sources, tmp_path):
     bank = banks.kadid10k(seed=3)
-    out = generate([str(sources / "c.png")], bank, tmp_path / "set", per_image=12, workers=1).out
+    out = generate([str(sources / "c.png")], bank, tmp_path / "set", per_image=9, workers=1).out
     levels = Counter(level for row in manifest.read(out / manifest.FILE) for level in row["levels"] if level is not None)
     assert figures.figures(out / manifest.FILE, "0").levels == levels and len(levels) > 2
     text = report(out).read_text(encoding="utf-8")
@@ -118,9 +129,8 @@ def test_levels_are_counted(sources, tmp_path):
     assert "bank kadid10k, seed 3" in text
 
 
-def test_the_page_says_what_the_manifest_says(written):
-    rows = manifest.read(written / manifest.FILE)
-    text = report(written).read_text(encoding="utf-8")
+def test_the_page_says_what_the_manifest_says(written, page):
+    rows, text = manifest.read(written / manifest.FILE), page.whole
     told = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", text))
     assert told["Images"] == "30" and told["Of each source"] == "5" and told["Errors"] == "1" and told["Skipped, as asked"] == "2"
     assert told["Sources"].startswith("6 of 9 read: PNG 4, JPEG 2") and told["Sizes"] == "52 × 30 to 45 × 37" and told["Format"] == "png"
@@ -129,8 +139,7 @@ def test_the_page_says_what_the_manifest_says(written):
     assert text == report(written).read_text(encoding="utf-8")  # also its own size does not count
 
 
-def test_names_are_text_and_nothing_is_fetched(written):
-    page = page_of(written)
+def test_names_are_text_and_nothing_is_fetched(written, page):
     assert not {"b>", "i>"} & set(page.tags) and page.tags["b"] == page.tags["i"] == len(figures.figures(written / manifest.FILE).types)
     assert page.tags["script"] == page.tags["link"] == page.tags["iframe"] == 0
     assert page.links and all(link.startswith("data:image/webp;base64,") for link in page.links)
@@ -139,9 +148,8 @@ def test_names_are_text_and_nothing_is_fetched(written):
     assert 'url("' not in text and "http" not in text
 
 
-def test_the_sheet_shows_random_rows_always_the_same(written):
+def test_the_sheet_shows_random_rows_always_the_same(written, page):
     rows = sorted(manifest.read(written / manifest.FILE), key=lambda row: row["id"])
-    page = page_of(written)
     assert page.tags["img"] == 2 * SHOWN < 2 * len(rows)
     text = "".join(page.text)
     assert [row["file"] in text for row in rows] == [True] * SHOWN + [False] * (len(rows) - SHOWN)
@@ -201,11 +209,12 @@ def test_all_errors(tmp_path):
     assert "the file is empty" in text and "y<script>.png" in text
 
 
-def test_missing_files_leave_the_rest(written):
-    rows = sorted(manifest.read(written / manifest.FILE), key=lambda row: row["id"])
-    (written / rows[0]["file"]).unlink()
-    (written / rows[1]["file"]).write_bytes(b"damaged")
-    page = page_of(written)
+def test_missing_files_leave_the_rest(written, tmp_path):
+    out = shutil.copytree(written, tmp_path / "copy")
+    rows = sorted(manifest.read(out / manifest.FILE), key=lambda row: row["id"])
+    (out / rows[0]["file"]).unlink()
+    (out / rows[1]["file"]).write_bytes(b"damaged")
+    page = page_of(out)
     assert page.tags["img"] == 2 * SHOWN - 2 and "".join(page.text).count("result cannot be read") == 2
 
 
@@ -238,10 +247,10 @@ def test_some_rows_are_found_across_row_groups(tmp_path):
     assert figures.rows_at(tmp_path / "m.parquet", np.array([22, 4, 5, 0]), ("key",)) == [{"key": k} for k in ("k0", "k4", "k5", "k22")]
 
 
-def test_banks_are_recognised(written, sources, tmp_path):
+def test_banks_are_recognised(written, sources):
     assert bank_of(read_job(written)) == ""
-    out = generate([str(sources / "c.png")], banks.tid2013(), tmp_path / "set", all_levels=True, workers=1).out
-    assert bank_of(read_job(out)) == "bank tid2013, every type at every level"
+    job = plan([str(sources / "c.png")], banks.tid2013(seed=2), 1, True, None, "png", Decoder(), False)
+    assert bank_of(job) == "bank tid2013, every type at every level"
 
 
 def test_charts_draw_to_scale():

@@ -100,7 +100,7 @@ def data_uri(pixels: Array | None, mask: Array | None = None) -> str:
         weight = np.asarray(kind.fromarray(mask[:, :, 0]).resize(size, kind.Resampling.BOX), dtype=np.float32) / 255
         small = pictures.outlined(small, weight[None], pictures.COLOURS[:1])
     file = io.BytesIO()
-    kind.fromarray(small).save(file, "WEBP", quality=QUALITY)
+    kind.fromarray(small).save(file, "WEBP", quality=QUALITY, method=1)  # fast: pages are made after every run
     return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
 
 
