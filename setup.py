@@ -62,7 +62,7 @@ setup(
     # does not shadow the package on PyPI that is called `kernels`.
     packages=[*find_packages(include=["degrade", "degrade.*"]), "degrade.kernels"],
     package_dir={"degrade.kernels": "kernels"},
-    package_data={"degrade": ["py.typed", "*.json"], "degrade.cli": ["*.html"]},
+    package_data={"degrade": ["py.typed", "*.json"], "degrade.cli": ["*.html"], "degrade.datasets": ["*.html"]},
     install_requires=CORE,
     extras_require={"cpu": CPU, "demo": DEMO, "labels": LABELS, "datasets": DATASETS, "cluster": CLUSTER, "test": TEST, "bench": BENCH, "dev": DEV},
     entry_points={"console_scripts": ["degrade = degrade.cli:main"]},

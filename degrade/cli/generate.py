@@ -52,6 +52,7 @@ def generate(
     area: Annotated[str, typer.Option(help="Of such masks, as fractions of the frame.")] = "0.05,0.4",
     engine: Annotated[str, typer.Option(help="local, or ray: many workers, here or on a cluster.")] = "local",
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster that runs.", show_default="one begun here")] = None,
+    summary: Annotated[bool, typer.Option(help="Also write summary.html, the data set on one page.")] = True,
 ) -> int:
     """Write a data set of degraded images, with masks and a manifest from which every file can be made again."""
     from degrade import datasets
@@ -61,12 +62,17 @@ def generate(
     if format in LOSSY:
         print(f"degrade: --format {format} degrades the results once more; png and webp keep every bit.", file=sys.stderr)
     with Progress() as progress:
-        summary = datasets.generate(
+        done = datasets.generate(
             src, pipe, out, per_image=per_image, all_levels=all_levels, shards=shards, format=format, workers=workers, device=device,
             color=color, alpha=alpha, min_quality=min_quality, max_pixels=max_pixels, strict=strict, mask=drawn_mask(mask, area),
             engine=engine, address=address, progress=progress,
         )  # fmt: skip
-    return tell(summary)
+    code = tell(done)
+    if summary:
+        from degrade.datasets.report import report
+
+        typer.echo(f"summary   {report(out)}")
+    return code
 
 
 def apply(
@@ -79,7 +85,7 @@ def apply(
     device: Device = "auto",
 ) -> int:
     """Degrade some images, once each: `generate` in one part."""
-    return generate(images, out, pipeline, bank, seed, shards=1, format=format, device=device)
+    return generate(images, out, pipeline, bank, seed, shards=1, format=format, device=device, summary=False)
 
 
 def rebuild(
