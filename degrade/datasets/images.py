@@ -16,7 +16,7 @@ from .job import read_job
 from .rebuild import source_of
 from .write import read_file
 
-FILES = Decoder(colour="raw", alpha="drop")
+FILES = Decoder(colour="raw", alpha="drop", most_pixels=1 << 62)  # our own, of whatever size was asked for
 
 
 class DegradedImages(Dataset[Any]):
