@@ -78,7 +78,9 @@ def generate(
     sources = [sources] if isinstance(sources, (str, os.PathLike)) else sources
     for source in sources:
         if os.path.isdir(source) and folder.resolve().is_relative_to(Path(source).resolve()):
-            raise ValueError(f"--out {str(out)!r} lies in SRC {os.fspath(source)!r}, where results would become sources; accepted: a folder elsewhere.")
+            raise ValueError(
+                f"--out {str(out)!r} lies in SRC {os.fspath(source)!r}, where results would become sources; accepted: a folder elsewhere."
+            )
     job = plan(sources, pipeline, per_image, all_levels, shards, format, Decoder(color, alpha, max_pixels, min_quality), strict)
     job.settle(folder)
     run(job, folder, threads, where, progress)

@@ -60,6 +60,12 @@ def write(path: Path, rows: Sequence[dict[str, Any]], columns: Any) -> None:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
+    """The rows of a table.
+
+    Raises:
+        FileNotFoundError: if it is not there. ValueError: if it is damaged.
+    """
+    path.stat()  # which says what is missing; arrow repeats the name and no more
     rows: list[dict[str, Any]] = arrow("pyarrow.parquet").read_table(path).to_pylist()
     return rows
 

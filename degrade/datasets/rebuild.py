@@ -27,10 +27,9 @@ def rebuild(path: str | os.PathLike[str], row: int) -> bytes:
         ValueError: a row that is not there, a source that has changed, or another result than the manifest's.
     """
     root = Path(path) if Path(path).is_dir() else Path(path).parent
-    rows = manifest.read(root / manifest.FILE)
+    job, rows = read_job(root), manifest.read(root / manifest.FILE)
     if not 0 <= row < len(rows):
         raise ValueError(f"row {row} is not in the manifest; accepted: {f'0 to {len(rows) - 1}' if rows else 'none, it has no rows'}.")
-    job = read_job(root)
     data = encode(degraded(job, rows[row]), job.format)
     if hashlib.sha256(data).hexdigest() != rows[row]["sha256"]:
         raise ValueError(

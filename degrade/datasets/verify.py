@@ -35,7 +35,7 @@ def verify(out: str | os.PathLike[str]) -> list[tuple[str, str]]:
 def _fault(root: Path, file: str, column: str, hashed: str) -> str:
     try:
         data = read_file(root, file, column)
-    except FileNotFoundError:
+    except (FileNotFoundError, LookupError):  # a folder's, a container's
         return "missing"
     except Exception as error:  # whatever a damaged container raises
         return f"unreadable: {error}"
