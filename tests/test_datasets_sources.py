@@ -148,7 +148,11 @@ def test_a_damaged_tar_is_listed_with_what_it_still_holds(tmp_path):
         summary = generate(path, PIPE, tmp_path / f"out{n}")
         assert (summary.images, summary.errors) == (images, wrong), n
         assert "t.tar" in errors(tmp_path / f"out{n}") or not wrong
-    for data, reason in ((b"", "empty file"), (b"no tar at all" * 99, "invalid header|truncated header|bad checksum"), (whole[:300], "truncated header")):
+    for data, reason in (
+        (b"", "empty file"),
+        (b"no tar at all" * 99, "invalid header|truncated header|bad checksum"),
+        (whole[:300], "truncated header"),
+    ):
         (tmp_path / "bad.tar").write_bytes(data)
         with pytest.raises(ValueError, match=f"SRC holds no image .*({reason})"):
             generate(tmp_path / "bad.tar", PIPE, tmp_path / "none")
