@@ -166,7 +166,7 @@ def tell(summary: Summary) -> int:
 
 
 class Progress:
-    """A bar with images per second, the time left and the errors so far."""
+    """A bar with images per second, the time left and the errors so far, where there is a terminal to see it."""
 
     def __enter__(self) -> Progress:
         from rich.console import Console
@@ -182,7 +182,9 @@ class Progress:
             TextColumn("{task.fields[errors]} errors"),
         )
         self.bar: Any = Bar(*columns, console=Console(stderr=True), transient=True)
-        self.bar.start()
+        self.shown = self.bar.console.is_interactive  # rich writes an empty line to what is no terminal
+        if self.shown:
+            self.bar.start()
         self.task: Any = self.bar.add_task("images", total=None, rate="", errors=0)
         self.errors = 0
         return self
@@ -194,4 +196,5 @@ class Progress:
         self.bar.update(self.task, advance=images, rate=speed, errors=self.errors, **({} if total is None else {"total": total}))
 
     def __exit__(self, *raised: object) -> None:
-        self.bar.stop()
+        if self.shown:
+            self.bar.stop()

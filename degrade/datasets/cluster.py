@@ -38,6 +38,8 @@ def run_on_ray(out: Path, shards: list[int], threads: int, device: str, address:
         address: of a cluster that runs, such as "auto"; None begins one on this machine.
     """
     ray = _ray("ray")
+    if not shards:
+        return
     if not ray.is_initialized():
         ray.init(address=address, log_to_driver=False, include_dashboard=False)
     gpus = int(ray.cluster_resources().get("GPU", 0)) if device in ("auto", "cuda") else 0

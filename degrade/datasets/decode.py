@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import struct
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -62,7 +63,7 @@ class Decoder(NamedTuple):
         Raises:
             Unwanted: if it was asked to be left out. ValueError: saying what is wrong with it.
         """
-        image_module, ops = _pillow("Image"), _pillow("ImageOps")
+        image_module = _pillow("Image")
         if not data:
             raise ValueError("the file is empty")
         try:
@@ -74,11 +75,15 @@ class Decoder(NamedTuple):
                 if quality is not None and quality < self.min_quality:
                     raise Unwanted(f"JPEG quality {quality} is below --min-quality {self.min_quality}")
                 file.load()
-                pixels = np.asarray(self._rgb(ops.exif_transpose(file)))
+                pixels = np.asarray(self._rgb(_upright(file)))
         except image_module.DecompressionBombError as error:  # on the header alone, like our own limit
             raise ValueError(f"Pillow refuses it as a decompression bomb: {error}") from None
-        except (OSError, SyntaxError, EOFError, MemoryError) as error:
-            raise ValueError("no image that Pillow knows" if "identify" in str(error) else f"damaged: {error}") from None
+        except image_module.UnidentifiedImageError:
+            raise ValueError("no image that Pillow knows") from None
+        except (ValueError, ImportError):
+            raise
+        except Exception as error:  # whatever a damaged file makes a codec raise: one file must not end a run
+            raise ValueError(f"damaged: {error or type(error).__name__}") from None
         return Decoded(pixels, codec, quality)
 
     def _rgb(self, image: Any) -> Any:
@@ -91,26 +96,36 @@ class Decoder(NamedTuple):
             return image_module.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
         if image.mode == "F":
             raise ValueError("its values are floating-point numbers of no known range")
-        alpha = None
+        alpha, grey = None, image.mode in ("L", "LA")
         if "transparency" in image.info or image.mode in ("LA", "PA", "RGBA", "La", "RGBa"):
             image = image.convert("RGBA")
             alpha = image.getchannel("A")
             image = image.convert("RGB")
         elif image.mode in ("P", "1", "L"):
             image = image.convert("RGB")
-        image = _in_srgb(image, profile).convert("RGB")
+        image = _in_srgb(image, profile, grey).convert("RGB")
         if alpha is None or self.alpha == "drop":
             return image
         return image_module.composite(image, image_module.new("RGB", image.size, self.alpha), alpha)
 
 
-def _in_srgb(image: Any, profile: bytes | None) -> Any:
-    """By its profile, where that is one of the image's own colour space; a profile that cannot be read is as none."""
+def _upright(image: Any) -> Any:
+    """By its EXIF orientation; EXIF data that cannot be read are as none."""
+    try:
+        return _pillow("ImageOps").exif_transpose(image)
+    except (OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error):
+        return image
+
+
+def _in_srgb(image: Any, profile: bytes | None, grey: bool) -> Any:
+    """By its profile, where that is one of the image's own colour space, grey or not; a profile that cannot be read is as none."""
     if not profile:
         return image
     cms = _pillow("ImageCms")
     try:
-        return cms.profileToProfile(image, cms.ImageCmsProfile(io.BytesIO(profile)), cms.createProfile("sRGB"), outputMode="RGB")
+        own = cms.ImageCmsProfile(io.BytesIO(profile))
+        image = image.getchannel(0) if grey and own.profile.xcolor_space.strip() == "GRAY" else image
+        return cms.profileToProfile(image, own, cms.createProfile("sRGB"), outputMode="RGB")
     except (cms.PyCMSError, OSError, ValueError):
         return image
 

@@ -21,7 +21,7 @@ from degrade.recipe import Local, masks_of
 from . import manifest
 from .decode import MOST_PIXELS, Decoder
 from .encode import check_format
-from .job import PER_SHARD, Job, to_text, variants
+from .job import PER_SHARD, Job, is_draft, to_text, variants
 from .shard import Done, Shard, part_of
 from .sources import SUFFIXES, entries, names
 
@@ -84,10 +84,24 @@ def generate(
     Raises:
         ValueError: bad input, naming the argument; with `strict`, a source that cannot be read. OSError: results that cannot be written.
     """
+    if engine not in ENGINES:
+        raise ValueError(unknown("engine", engine, ENGINES))
+    threads, folder = workers_of(workers), Path(out)
+    where = device if engine == "ray" else device_of(device)  # on a cluster each worker finds its own
+    sources = [sources] if isinstance(sources, (str, os.PathLike)) else sources
+    for source in sources:
+        if os.path.isdir(source) and folder.resolve().is_relative_to(Path(source).resolve()):
+            raise ValueError(
+                f"--out {str(out)!r} lies in SRC {os.fspath(source)!r}, where results would become sources; accepted: a folder elsewhere."
+            )
     job = plan(sources, pipeline, per_image, all_levels, shards, format, Decoder(color, alpha, max_pixels, min_quality), strict, mask)
-    folder = Path(out)
     job.settle(folder)
-    run(job, folder, workers, device, progress, engine, address)
+    if engine == "ray":
+        from .cluster import run_on_ray
+
+        run_on_ray(folder, todo(job, folder), threads, where, address, progress)
+    else:
+        run(job, folder, threads, where, progress)
     return finish(job, folder)
 
 
@@ -111,11 +125,12 @@ def plan(
         raise ValueError(
             "pipeline holds masks that a call gives (FromTensor without a tensor, Segments); accepted: masks that are drawn, stored or made of the image."
         )
-    found, refused = entries([sources] if isinstance(sources, (str, os.PathLike)) else sources)
+    found, refused = entries(sources)
     if strict and refused:
         raise ValueError(f"{refused[0][0]!r} cannot be looked into: {refused[0][1]}.")
     if not found:
-        raise ValueError(f"SRC holds no image; accepted: files that end in {', '.join(SUFFIXES)}, or tables of them.")
+        why = f" ({refused[0][0]!r}: {refused[0][1]})" if refused else ""
+        raise ValueError(f"SRC holds no image{why}; accepted: files that end in {', '.join(SUFFIXES)}, or tables of them.")
     pipelines, given = levels(pipeline) if all_levels else ([pipeline], None)
     if mask is not None:
         pipelines = [Pipeline(Local(own.recipe, mask), seed=own.seed) for own in pipelines]
@@ -124,7 +139,7 @@ def plan(
         raise ValueError(f"shards={count} is not positive; accepted: 1 or more.")
     return Job(
         tuple(found), tuple(names(found)), tuple(map(to_text, pipelines)), variants(pipelines, per_image, given), check_format(format), decoder.check(),
-        min(count, len(found)), strict,
+        min(count, len(found)), strict, tuple(refused),
     )  # fmt: skip
 
 
@@ -145,27 +160,30 @@ def levels(pipeline: Pipeline) -> tuple[list[Pipeline], list[str]]:
     return made, called
 
 
-def run(
-    job: Job, out: Path, workers: int | None, device: str, progress: Callable[..., None] | None, engine: str = "local", address: str | None = None
-) -> None:
-    """All shards that are not done yet."""
-    if engine not in ENGINES:
-        raise ValueError(unknown("engine", engine, ENGINES))
-    count = workers if workers is not None else os.cpu_count() or 1
-    if count < 1:
-        raise ValueError(f"workers={count} is not positive; accepted: 1 or more.")
+def workers_of(workers: int | None) -> int:
+    """How many threads decode and encode."""
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers={workers} is not positive; accepted: 1 or more.")
+    return workers or os.cpu_count() or 1
+
+
+def device_of(device: str) -> str:
+    """Where images are degraded."""
     where = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-    left = todo(job, out)
+    try:
+        torch.empty(1, device=where)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # by the kind of device, torch raises one or another
+        raise ValueError(f"device={device!r} cannot be used: {str(error).splitlines()[0]}; accepted: auto, cpu, cuda where there is a GPU.") from None
+    return where
+
+
+def run(job: Job, out: Path, workers: int, device: str, progress: Callable[..., None] | None) -> None:
+    """All shards that are not done yet, one after the other."""
+    pipelines, left = job.made(), todo(job, out)
     if progress:
         progress(0, 0, total=sum(len(job.shard(number)) for number in left) * len(job.variants))
-    if engine == "ray":
-        from .cluster import run_on_ray
-
-        run_on_ray(out, left, count, device, address, progress)
-        return
-    pipelines = job.made()
     for number in left:
-        Shard(job, number, out, pipelines, count, where).run(*([progress] if progress else []))
+        Shard(job, number, out, pipelines, workers, device).run(*([progress] if progress else []))
 
 
 def todo(job: Job, out: Path) -> list[int]:
@@ -175,10 +193,11 @@ def todo(job: Job, out: Path) -> list[int]:
 
 def finish(job: Job, out: Path) -> Summary:
     """Join the parts of the manifest; drafts that a killed run left are removed."""
-    for draft in out.rglob(".*.part"):
+    for draft in filter(is_draft, out.rglob(".*.part")):
         draft.unlink()
     rows = manifest.join(out, (part_of(out, n) for n in range(job.shards)), manifest.FILE, manifest.schema())
-    manifest.join(out, (part_of(out, n, "errors") for n in range(job.shards)), manifest.ERRORS, manifest.error_schema())
+    refused = [{"key": path, "source": path, "kind": "error", "reason": reason} for path, reason in job.refused]
+    manifest.join(out, (part_of(out, n, "errors") for n in range(job.shards)), manifest.ERRORS, manifest.error_schema(), refused)
     kinds = Counter(error["kind"] for error in manifest.read(out / manifest.ERRORS))
     return Summary(out, rows, kinds["error"], kinds["skipped"])
 

@@ -16,7 +16,7 @@ from .job import read_job
 from .rebuild import source_of
 from .write import read_file
 
-FILES = Decoder(colour="raw", alpha="drop")
+FILES = Decoder(colour="raw", alpha="drop", most_pixels=1 << 62)  # our own, of whatever size was asked for
 
 
 class DegradedImages(Dataset[Any]):
@@ -33,7 +33,7 @@ class DegradedImages(Dataset[Any]):
 
     def __init__(self, path: str | os.PathLike[str], regenerate: bool = False, reference: bool = False) -> None:
         self.root = Path(path) if Path(path).is_dir() else Path(path).parent
-        self.rows, self.job = manifest.read(self.root / manifest.FILE), read_job(self.root)
+        self.job, self.rows = read_job(self.root), manifest.read(self.root / manifest.FILE)
         self.regenerate, self.reference = regenerate, reference
         self._pipelines = self.job.made() if regenerate else []
 

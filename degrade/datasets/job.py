@@ -6,14 +6,15 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from degrade.files import node_from_dict, node_to_dict
 from degrade.pipeline import Pipeline
-from degrade.storing import write_whole
 from degrade.stream import STREAM, check_stream
 
+from . import manifest
 from .decode import Decoder
 from .sources import Entry
 
@@ -42,10 +43,15 @@ class Job:
     decoder: Decoder
     shards: int
     strict: bool = False
+    refused: tuple[tuple[str, str], ...] = ()  # what could not be looked into, and why
 
     def shard(self, number: int) -> range:
         """Which entries a shard holds: as many in each as can be, one after the other."""
         return range(number * len(self.entries) // self.shards, (number + 1) * len(self.entries) // self.shards)
+
+    @cached_property
+    def by_key(self) -> dict[str, Entry]:
+        return {entry.key: entry for entry in self.entries}
 
     def made(self) -> list[Pipeline]:
         return [from_text(text) for text in self.pipelines]
@@ -70,6 +76,7 @@ class Job:
             data["variants"] = tuple(Variant(**v) for v in data["variants"])
             data["decoder"] = Decoder(**data["decoder"])
             data["names"], data["pipelines"] = tuple(data["names"]), tuple(data["pipelines"])
+            data["refused"] = tuple((path, reason) for path, reason in data["refused"])
             return cls(**data)
         except (KeyError, TypeError, json.JSONDecodeError) as error:
             raise ValueError(f"{name} is no job of degrade generate: {error}; accepted: the folder that it wrote.") from None
@@ -85,10 +92,14 @@ class Job:
             if path.read_text(encoding="utf-8") != text:
                 raise ValueError(f"--out {str(out)!r} holds the results of another job; accepted: the same sources and options, or an empty folder.")
             return
-        if out.exists() and any(out.iterdir()):
+        if out.exists() and any(not is_draft(file) for file in out.iterdir()):  # a run may have been killed before it had a job
             raise ValueError(f"--out {str(out)!r} is not empty, and holds no job; accepted: an empty folder, or one that does not exist.")
-        out.mkdir(parents=True, exist_ok=True)
-        write_whole(path, text)
+        manifest.write_durably(path, text.encode())
+
+
+def is_draft(file: Path) -> bool:
+    """Whether a file was being written when a run was killed."""
+    return file.name.startswith(".") and file.name.endswith(".part") and file.is_file()
 
 
 def read_job(out: Path) -> Job:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import io
 import json
@@ -18,6 +19,7 @@ from degrade.labels import Labels
 from degrade.ops import find
 
 FILE, ERRORS, PARTS = "manifest.parquet", "errors.parquet", "parts"
+GROUP = 4096  # rows of a joined table that are written at once
 
 
 def schema() -> Any:
@@ -67,19 +69,31 @@ def write(path: Path, rows: Sequence[dict[str, Any]], columns: Any) -> None:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
+    """The rows of a table.
+
+    Raises:
+        FileNotFoundError: if it is not there. ValueError: if it is damaged.
+    """
+    path.stat()  # which says what is missing; arrow repeats the name and no more
     rows: list[dict[str, Any]] = arrow("pyarrow.parquet").read_table(path).to_pylist()
     return rows
 
 
-def join(out: Path, parts: Iterable[Path], name: str, columns: Any) -> int:
-    """All parts as one table, in order; how many rows it has. One part is held at a time."""
-    parquet, target = arrow("pyarrow.parquet"), out / name
+def join(out: Path, parts: Iterable[Path], name: str, columns: Any, first: Sequence[dict[str, Any]] = ()) -> int:
+    """Some rows and all parts as one table, in order; how many rows it has.
+
+    The same bytes however the rows are parted: they are written in groups of one length. A part and a group are held at a time.
+    """
+    pa, parquet, target = arrow(), arrow("pyarrow.parquet"), out / name
     draft, count = target.with_name(f".{name}.part"), 0
     with parquet.ParquetWriter(draft, columns, compression="zstd") as writer:
-        for part in parts:
-            table = parquet.read_table(part, schema=columns)
-            count += len(table)
-            writer.write_table(table, row_group_size=1 << 16)
+        held = pa.Table.from_pylist(list(first), schema=columns)
+        for part in (*parts, None):
+            if part is not None:
+                held = pa.concat_tables([held, parquet.read_table(part, schema=columns)])
+            while len(held) >= GROUP or (part is None and len(held)):
+                writer.write_table(held.slice(0, GROUP).combine_chunks())
+                count, held = count + min(GROUP, len(held)), held.slice(GROUP)
     sync(draft)
     draft.replace(target)
     sync(out)
@@ -89,16 +103,17 @@ def join(out: Path, parts: Iterable[Path], name: str, columns: Any) -> int:
 def write_durably(path: Path, data: bytes) -> None:
     """Write a file so that under its name there is all of it or nothing, even if the machine stops."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Of one length: the longest name that a file can have leaves no room for more.
+    draft = path.with_name(f".{hashlib.blake2b(os.fsencode(path.name), digest_size=8).hexdigest()}.{os.getpid()}.part")
     try:
         with open(draft, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
-    except OSError:
+    except OSError as error:
         draft.unlink(missing_ok=True)
-        raise
+        raise OSError(error.errno, error.strerror, str(path)) from error  # a write that fails does not know its file
     sync(path.parent)
 
 

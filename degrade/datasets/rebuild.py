@@ -13,7 +13,7 @@ from degrade.distributions import Array
 
 from . import manifest
 from .encode import encode
-from .job import Job, read_job
+from .job import Job, from_text, read_job
 
 
 def rebuild(path: str | os.PathLike[str], row: int) -> bytes:
@@ -27,26 +27,39 @@ def rebuild(path: str | os.PathLike[str], row: int) -> bytes:
         ValueError: a row that is not there, a source that has changed, or another result than the manifest's.
     """
     root = Path(path) if Path(path).is_dir() else Path(path).parent
-    rows = manifest.read(root / manifest.FILE)
+    job, rows = read_job(root), manifest.read(root / manifest.FILE)
     if not 0 <= row < len(rows):
-        raise ValueError(f"row {row} is not in the manifest; accepted: 0 to {len(rows) - 1}.")
-    job = read_job(root)
+        raise ValueError(f"row {row} is not in the manifest; accepted: {f'0 to {len(rows) - 1}' if rows else 'none, it has no rows'}.")
     data = encode(degraded(job, rows[row]), job.format)
     if hashlib.sha256(data).hexdigest() != rows[row]["sha256"]:
-        raise ValueError(f"row {row} comes out otherwise than {rows[row]['file']!r} was; accepted: the source as it was, and the same release.")
+        raise ValueError(
+            f"row {row} comes out otherwise than {rows[row]['file']!r} was: {rows[row]['source']!r} has changed, or the release is another; "
+            "accepted: both as they were."
+        )
     return data
 
 
 def source_of(job: Job, row: dict[str, Any]) -> Array:
-    """The source of a row, h w 3 uint8."""
-    entry = next((e for e in job.entries if e.key == row["key"]), None)
+    """The source of a row, h w 3 uint8.
+
+    Raises:
+        ValueError: naming a source that cannot be read any more, or is of another size.
+    """
+    entry = job.by_key.get(row["key"])
     if entry is None:
-        raise ValueError(f"the job knows no image {row['key']!r}.")
-    return job.decoder(entry.read()).pixels
+        raise ValueError(f"the job knows no image {row['key']!r}; accepted: the manifest that was written with it.")
+    try:
+        pixels = job.decoder(entry.read()).pixels
+    except (ValueError, OSError) as error:
+        raise ValueError(f"source {entry.path!r} ({entry.key}) has changed: {getattr(error, 'strerror', None) or error}.") from None
+    if pixels.shape[:2] != (row["height"], row["width"]):
+        was, now = (f"{w}x{h}" for h, w in ((row["height"], row["width"]), pixels.shape[:2]))
+        raise ValueError(f"source {entry.path!r} ({entry.key}) has changed: it was {was} pixels, and is {now}.")
+    return pixels
 
 
 def degraded(job: Job, row: dict[str, Any]) -> Array:
     """The result of a row, h w 3 uint8."""
     pixels = torch.from_numpy(source_of(job, row).copy()).permute(2, 0, 1).contiguous()
-    y: torch.Tensor = job.made()[row["pipeline"]](pixels, ids=[row["id"]])
+    y: torch.Tensor = from_text(job.pipelines[row["pipeline"]])(pixels, ids=[row["id"]])
     return y.permute(1, 2, 0).contiguous().numpy()

@@ -62,7 +62,7 @@ class Shard:
         self.workers = workers
         self.rows: dict[tuple[int, int], dict[str, Any]] = {}
         self.errors: list[dict[str, Any]] = []
-        self.written: deque[tuple[int, int, Future[Made]]] = deque()
+        self.written: deque[tuple[int, int, int, Future[Made]]] = deque()
         self.writer = WRITERS[job.format](out, number, job.format)
 
     def run(self, progress: Callable[[int, int], None] = lambda images, errors: None) -> Done:
@@ -89,7 +89,7 @@ class Shard:
         for number in (*self.job.shard(self.number), None):
             if number is not None:
                 ahead.append((number, self.pool.submit(self._load, number)))
-            while ahead and (number is None or len(ahead) > 2 * self.workers):
+            while ahead and (number is None or len(ahead) > 2 * self.workers or sum(_pixels(future) for _, future in ahead) > HELD):
                 entry, future = ahead.popleft()
                 try:
                     yield entry, future.result()
@@ -152,12 +152,12 @@ class Shard:
             self.writer.early(made)
             return made
 
-        self.written.append((entry, variant.number, self.pool.submit(work)))
+        self.written.append((entry, variant.number, source.size, self.pool.submit(work)))
 
     def _settle(self, most: int) -> None:
-        """Wait until at most so many files are being written."""
-        while len(self.written) > most:
-            entry, variant, future = self.written.popleft()
+        """Wait until at most so many files are being written, of a bounded number of pixels."""
+        while len(self.written) > most or sum(size for _, _, size, _ in self.written) > 3 * HELD:
+            entry, variant, _, future = self.written.popleft()
             made = future.result()
             self.writer.add(made)
             self.rows[entry, variant] = made.row
@@ -195,6 +195,14 @@ def covered(labels: Labels) -> torch.Tensor:
 
 def part_of(out: Path, number: int, what: str = "rows") -> Path:
     return out / manifest.PARTS / f"{number:06d}.{what}.parquet"
+
+
+def _pixels(future: Future[Decoded]) -> int:
+    """Of an image that is decoded already."""
+    if not future.done() or future.exception() is not None:
+        return 0
+    height, width, _ = future.result().pixels.shape
+    return int(height * width)
 
 
 def _hash(data: bytes) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import importlib
 import os
 import tarfile
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -38,8 +40,11 @@ class Entry:
         if self.kind == "tar":
             with open(self.path, "rb") as file:
                 file.seek(self.offset)
-                return file.read(self.length)
-        return _bytes_of(_rows(self.path, self.kind)[self.offset], self)
+                data = file.read(self.length)
+            if len(data) < self.length:
+                raise ValueError("the tar ends within it")
+            return data
+        return _bytes_of(_rows(self.path, self.kind, _changed(self.path, self.kind))[self.offset], self)
 
     def to_dict(self) -> dict[str, Any]:
         return vars(self)
@@ -63,10 +68,10 @@ def entries(sources: Sequence[str | os.PathLike[str]]) -> tuple[list[Entry], lis
         if not paths:
             raise ValueError(f"SRC {text!r} does not exist; accepted: images, folders, globs, .tar, .parquet, and saved Hugging Face data sets.")
         for path in map(os.path.abspath, paths):
-            own = list(_under(Path(path), refused))
-            several = len(sources) > 1 and os.path.isdir(path)
-            found += [Entry(**{**e.to_dict(), "key": f"{Path(path).name}/{e.key}"}) if several else e for e in own]
+            found += _under(Path(path), refused)
+    found = [entry for entry in found if _sayable(entry, refused)]
     found.sort(key=lambda entry: entry.key)
+    refused.sort()
     twice = [key for key, count in Counter(e.key for e in found).items() if count > 1]
     if twice:
         raise ValueError(f"SRC holds two images called {twice[0]!r}; accepted: one of each name.")
@@ -75,15 +80,19 @@ def entries(sources: Sequence[str | os.PathLike[str]]) -> tuple[list[Entry], lis
 
 def _under(path: Path, refused: list[tuple[str, str]]) -> Iterator[Entry]:
     if path.is_dir():
+        if (path / "dataset_dict.json").exists():
+            splits = ", ".join(str(file.parent) for file in sorted(path.glob("*/state.json")))
+            raise ValueError(f"SRC {str(path)!r} holds several splits; accepted: one of them, {splits}.")
         if (path / "dataset_info.json").exists() and (path / "state.json").exists():
-            yield from (Entry(f"{path.name}/{row:08d}", str(path), "huggingface", row) for row in range(len(_rows(str(path), "huggingface"))))
+            count = len(_rows(str(path), "huggingface", _changed(str(path), "huggingface")))
+            yield from (Entry(f"{path.name}/{row:08d}", str(path), "huggingface", row) for row in range(count))
             return
-        for file in _walk(path, refused):
-            yield Entry(file.relative_to(path).as_posix(), str(file))
-    elif path.suffix == ".tar":
+        for file in _walk(path, refused):  # under the folder's name: ids are the same whatever other sources there are
+            yield Entry(file.relative_to(path.parent).as_posix(), str(file))
+    elif path.suffix.lower() == ".tar":
         yield from _members(path, refused)
-    elif path.suffix == ".parquet":
-        yield from (Entry(f"{path.stem}/{row:08d}", str(path), "parquet", row) for row in range(len(_rows(str(path), "parquet"))))
+    elif path.suffix.lower() == ".parquet":
+        yield from (Entry(f"{path.stem}/{row:08d}", str(path), "parquet", row) for row in range(_table(str(path)).metadata.num_rows))
     else:
         yield Entry(path.name, str(path))
 
@@ -111,23 +120,53 @@ def _members(path: Path, refused: list[tuple[str, str]]) -> Iterator[Entry]:
                         refused.append((f"{path}#{name}", "its name leads out of the tar"))
                         continue
                     yield Entry(f"{path.stem}/{name.as_posix()}", str(path), "tar", member.offset_data, member.size)
+            # At a damaged header tarfile stops as if nothing came after it.
+            with open(path, "rb") as file:
+                file.seek(tar.offset)
+                if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+                    raise tarfile.TarError(f"it is damaged or cut off at byte {tar.offset}")
     except (tarfile.TarError, OSError) as error:
         refused.append((str(path), f"the tar cannot be read to its end: {error}"))
 
 
+def _sayable(entry: Entry, refused: list[tuple[str, str]]) -> bool:
+    """Whether a name can stand in a manifest. On Linux the name of a file may be any bytes."""
+    try:
+        f"{entry.key}{entry.path}".encode()
+    except UnicodeEncodeError:
+        refused.append((os.fsencode(entry.path).decode(errors="backslashreplace"), "its name is not UTF-8"))
+        return False
+    return True
+
+
 @lru_cache(maxsize=4)
-def _rows(path: str, kind: str) -> Any:
-    """The rows of a table, of which each holds an image."""
+def _rows(path: str, kind: str, changed: int) -> Any:
+    """The rows of a table, of which each holds an image. Kept as long as it has not changed."""
     if kind == "huggingface":
         datasets = _needed("datasets", "integrations")
         table = datasets.load_from_disk(path)
-        if not hasattr(table, "features"):
-            raise ValueError(f"SRC {path!r} holds several splits; accepted: one of them, {', '.join(str(Path(path) / name) for name in table)}.")
-        return table.cast_column(COLUMN, datasets.Image(decode=False)) if COLUMN in table.features else table
-    table = _needed("pyarrow.parquet", "datasets").read_table(path)
-    if COLUMN not in table.column_names:
+        _has_images(path, table.column_names)
+        return table.cast_column(COLUMN, datasets.Image(decode=False))
+    return _table(path).read([COLUMN]).column(0)
+
+
+def _table(path: str) -> Any:
+    """A Parquet file with images, of which nothing but the end is read yet."""
+    try:
+        table = _needed("pyarrow.parquet", "datasets").ParquetFile(path)
+    except ValueError as error:  # arrow's own kind of it
+        raise ValueError(f"SRC {path!r} is no Parquet file, or damaged: {error}.") from None
+    _has_images(path, table.schema_arrow.names)
+    return table
+
+
+def _has_images(path: str, columns: Sequence[str]) -> None:
+    if COLUMN not in columns:
         raise ValueError(f"SRC {path!r} has no column {COLUMN!r}; accepted: image files as bytes, or as structs of bytes and path, under that name.")
-    return table.column(COLUMN)
+
+
+def _changed(path: str, kind: str) -> int:
+    return os.stat(Path(path, "state.json") if kind == "huggingface" else path).st_mtime_ns
 
 
 def _bytes_of(row: Any, entry: Entry) -> bytes:
@@ -148,7 +187,17 @@ def _needed(module: str, extra: str) -> Any:
 
 
 def names(found: Sequence[Entry]) -> list[str]:
-    """What each image's files are called: its key without suffix, where no other image then has the same name, on any file system."""
+    """What each image's files are called: its key without suffix, else the key, else that and a hash of it: the first that no other
+    image can be called, on any file system."""
     stems = [str(PurePosixPath(entry.key).with_suffix("")) if entry.kind in ("file", "tar") else entry.key for entry in found]
-    count = Counter(stem.casefold() for stem in stems)
-    return [stem if count[stem.casefold()] == 1 else entry.key for stem, entry in zip(stems, found)]
+    claims = Counter(claim for stem, entry in zip(stems, found) for claim in {_folded(stem), _folded(entry.key)})
+    return [next((name for name in (stem, entry.key) if claims[_folded(name)] == 1), _hashed(entry.key)) for stem, entry in zip(stems, found)]
+
+
+def _folded(name: str) -> str:
+    """As file systems that ignore case or the composition of letters see it."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _hashed(key: str) -> str:
+    return f"{key}~{hashlib.blake2b(key.encode(), digest_size=4).hexdigest()}"

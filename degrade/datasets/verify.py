@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from . import manifest
-from .write import FOLDERS, read_file
+from .write import FOLDERS, parted, read_file
 
 
 def verify(out: str | os.PathLike[str]) -> list[tuple[str, str]]:
@@ -23,7 +23,7 @@ def verify(out: str | os.PathLike[str]) -> list[tuple[str, str]]:
             file = row["file" if column == "image" else "mask"]
             if file is None:
                 continue
-            known.add(file.partition("#")[0])
+            known.add(parted(file)[0])
             if said := _fault(root, file, column, hashed):
                 wrong.append((file, said))
     for folder in FOLDERS:
@@ -35,7 +35,7 @@ def verify(out: str | os.PathLike[str]) -> list[tuple[str, str]]:
 def _fault(root: Path, file: str, column: str, hashed: str) -> str:
     try:
         data = read_file(root, file, column)
-    except FileNotFoundError:
+    except (FileNotFoundError, LookupError):  # a folder's, a container's
         return "missing"
     except Exception as error:  # whatever a damaged container raises
         return f"unreadable: {error}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 from collections.abc import Sequence
 from functools import lru_cache
@@ -140,25 +141,37 @@ def read_file(out: Path, file: str, column: str = "image") -> bytes:
     Raises:
         OSError: if it cannot be read. KeyError: if it is not in its container.
     """
-    path, inside, name = file.partition("#")
-    if not inside:
+    path, name = parted(file)
+    if name is None:
         return (out / path).read_bytes()
+    changed = os.stat(out / path).st_mtime_ns
     if path.endswith(".tar"):
-        offset, size = _members(str(out / path))[name]
+        offset, size = _members(str(out / path), changed)[name]
         with open(out / path, "rb") as tar:
             tar.seek(offset)
             return tar.read(size)
-    data: bytes = _column(str(out / path), column)[int(name)].as_py()["bytes"]
+    data: bytes = _column(str(out / path), column, changed)[int(name)].as_py()["bytes"]
     return data
 
 
+def parted(file: str) -> tuple[str, str | None]:
+    """The file that a manifest names, and which of its members if it is a container. A file in a folder may have any name."""
+    if file.startswith((f"{SHARDS}/", f"{TABLES}/")):
+        path, _, name = file.partition("#")
+        return path, name
+    return file, None
+
+
+# What a container holds is kept, as long as it is the same file.
+
+
 @lru_cache(maxsize=8)
-def _members(path: str) -> dict[str, tuple[int, int]]:
+def _members(path: str, changed: int) -> dict[str, tuple[int, int]]:
     with tarfile.open(path, "r:") as tar:
         return {member.name: (member.offset_data, member.size) for member in tar}
 
 
 @lru_cache(maxsize=4)
-def _column(path: str, column: str) -> Sequence[Any]:
+def _column(path: str, column: str, changed: int) -> Sequence[Any]:
     values: Sequence[Any] = manifest.arrow("pyarrow.parquet").read_table(path, columns=[column]).column(0)
     return values
