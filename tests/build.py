@@ -3,6 +3,7 @@
 Run as a script, since a process that interprets Triton cannot compile it:
 
     python tests/build.py sm_90 jpeg,gaussian_noise uint8     these ops in one pipeline, without masks; one line of JSON per kernel
+    python tests/build.py sm_90 each:jpeg,contrast uint8      each of these ops by itself
     python tests/build.py sm_90 group:blur uint8              each op of a group by itself
     python tests/build.py sm_90 bank:arniqa uint8             all ops of a bank in one pipeline
     python tests/build.py sm_90 masked:jpeg uint8             these ops under masks of several families
@@ -33,6 +34,8 @@ def pipelines(kind, names):
     """The ops of each pipeline."""
     if kind == "group":
         return [[op.name] for op in device_ops() if op.group == names]
+    if kind == "each":
+        return [[name] for name in names.split(",")]
     return [sorted(getattr(degrade.banks, names)().ops) if kind == "bank" else names.split(",")]
 
 
