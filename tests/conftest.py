@@ -4,8 +4,10 @@
     pytest --mode torch       the twins, the pipeline, the public face
     pytest --mode native      the device functions built for the CPU, and what builds them
     pytest --mode interpret   the bodies of `native` under Triton's interpreter, on small images: slow, but another's reading of them
-    pytest --mode compile     ahead-of-time builds for every target, nothing executed
+    pytest --mode compile     ahead-of-time builds, nothing executed; with --heavy of each op for every target
     pytest --mode gpu -n 0    the bodies of `native` on the card, and what only a card can show; in one process
+
+What a run leaves out is deselected; --heavy adds the long sweeps to any of them.
 
 Triton decides when it is imported whether functions are interpreted, so the variable is set before anything imports it.
 """
