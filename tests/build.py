@@ -1,8 +1,9 @@
 """Ahead-of-time builds of the engine's kernels, with no GPU: registers, spills and shared memory for each target.
 
-Run as a script, since a process that interprets Triton cannot compile it:
+A process that interprets Triton cannot compile it. As a script it prints one line of JSON per kernel:
 
-    python tests/build.py sm_90 jpeg,gaussian_noise uint8     these ops in one pipeline, without masks; one line of JSON per kernel
+    python tests/build.py sm_90 jpeg,gaussian_noise uint8     these ops in one pipeline, without masks
+    python tests/build.py sm_90 each:jpeg,contrast uint8      each of these ops by itself
     python tests/build.py sm_90 group:blur uint8              each op of a group by itself
     python tests/build.py sm_90 bank:arniqa uint8             all ops of a bank in one pipeline
     python tests/build.py sm_90 masked:jpeg uint8             these ops under masks of several families
@@ -33,12 +34,17 @@ def pipelines(kind, names):
     """The ops of each pipeline."""
     if kind == "group":
         return [[op.name] for op in device_ops() if op.group == names]
+    if kind == "each":
+        return [[name] for name in names.split(",")]
     return [sorted(getattr(degrade.banks, names)().ops) if kind == "bank" else names.split(",")]
 
 
-if __name__ == "__main__":
-    target, wanted, dtype = sys.argv[1:]
+def rows(target, wanted, dtype):
+    """What is said of each kernel of each pipeline."""
     kind, _, names = wanted.rpartition(":")
-    for ops in pipelines(kind, names):
-        for row in facts(ops, target, dtype, MASKS.get(kind, UNMASKED)):
-            print(json.dumps(row))
+    return [row for ops in pipelines(kind, names) for row in facts(ops, target, dtype, MASKS.get(kind, UNMASKED))]
+
+
+if __name__ == "__main__":
+    for row in rows(*sys.argv[1:]):
+        print(json.dumps(row))

@@ -4,8 +4,10 @@
     pytest --mode torch       the twins, the pipeline, the public face
     pytest --mode native      the device functions built for the CPU, and what builds them
     pytest --mode interpret   the bodies of `native` under Triton's interpreter, on small images: slow, but another's reading of them
-    pytest --mode compile     ahead-of-time builds for every target, nothing executed
+    pytest --mode compile     ahead-of-time builds, nothing executed; with --heavy of each op for every target
     pytest --mode gpu -n 0    the bodies of `native` on the card, and what only a card can show; in one process
+
+What a run leaves out is deselected; --heavy adds the long sweeps to any of them.
 
 Triton decides when it is imported whether functions are interpreted, so the variable is set before anything imports it.
 """
@@ -49,21 +51,24 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(config, items):
     mode = config.getoption("--mode")
     triton, llvm = (importlib.util.find_spec(name) is not None for name in ("triton", "llvmlite"))
+    kept, others = [], []
     for item in items:
         marks = {mark.name for mark in item.iter_markers()}
+        kind = next((kind for kind in ("native", "device", "build") if kind in marks), "torch")
+        if kind not in MODES[mode] or ("heavy" in marks and not config.getoption("--heavy")):
+            others.append(item)  # not even reported: there are thousands
+            continue
+        kept.append(item)
         if "gpu" in marks and mode != "gpu":
             item.add_marker(pytest.mark.skip(reason="needs a GPU: pytest --mode gpu"))
-        kind = next((kind for kind in ("native", "device", "build") if kind in marks), "torch")
-        if kind not in MODES[mode]:
-            item.add_marker(pytest.mark.skip(reason=f"not part of --mode {mode}"))
         elif kind != "torch" and not triton:
             item.add_marker(pytest.mark.skip(reason="Triton has no wheel for this platform"))
         elif kind in ("device", "native") and mode in ("all", "native") and not llvm:
             item.add_marker(pytest.mark.skip(reason="llvmlite is not installed: pip install 'degrade[cpu]'"))
         elif mode == "gpu" and not _has_gpu():
             item.add_marker(pytest.mark.skip(reason="no GPU here"))
-        if "heavy" in marks and not config.getoption("--heavy"):
-            item.add_marker(pytest.mark.skip(reason="a long sweep; run with --heavy"))
+    config.hook.pytest_deselected(items=others)
+    items[:] = kept
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -294,7 +294,7 @@ def test_pieces_change_nothing(monkeypatch):
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32], ids=str)
+@pytest.mark.parametrize("dtype", [torch.uint8, pytest.param(torch.float32, marks=pytest.mark.heavy)], ids=str)
 def test_kernels_equal_the_twin(dtype, device):
     x, given = photo(6, *SIZE, dtype).to(device), label_map().to(device)
     program = mixed().sample(IDS, SIZE).to(device)

@@ -365,7 +365,7 @@ def test_each_image_has_its_own_kernel(name):
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32], ids=str)
+@pytest.mark.parametrize("dtype", [torch.uint8, pytest.param(torch.float32, marks=pytest.mark.heavy)], ids=str)
 @pytest.mark.parametrize("name", MIXED)
 def test_device_equals_twin_on_a_mixed_batch(name, dtype, device):
     x = (photo(7, 13) if interpreted() else photo(41, 55)).expand(5, -1, -1, -1).to(device)

@@ -351,7 +351,7 @@ OPTIONS = [
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32], ids=str)
+@pytest.mark.parametrize("dtype", [torch.uint8, pytest.param(torch.float32, marks=pytest.mark.heavy)], ids=str)
 @pytest.mark.parametrize(("name", "first", "options"), OPTIONS, ids=[f"{o[0]}-{'-'.join(map(str, o[2].values()))}" for o in OPTIONS])
 def test_device_equals_twin_with_options(name, first, options, dtype, device):
     x = ((photo(17, 35) if interpreted() else photo(67, 70)) * 255).to(torch.uint8).to(device)

@@ -166,7 +166,7 @@ CASES = (dict(ratio=4.0), dict(ratio=3.0, wavelet="5/3", colour="rgb", resolutio
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("dtype", (torch.uint8, torch.float32), ids=str)
+@pytest.mark.parametrize("dtype", (torch.uint8, pytest.param(torch.float32, marks=pytest.mark.heavy)), ids=str)
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (17, 20), (33, 48), *([] if interpreted() else [(97, 70)])], ids=str)
 @pytest.mark.parametrize("case", CASES, ids=lambda c: "-".join(map(str, c.values())))
 def test_device_equals_twin_with_every_option(case, size, dtype, device):

@@ -52,13 +52,13 @@ def test_blurs_and_masks():
 
 
 @pytest.mark.device
-def test_kernels_equal_the_twin(device):
+@pytest.mark.parametrize("dtype", [torch.uint8, pytest.param(torch.float32, marks=pytest.mark.heavy)], ids=str)
+def test_kernels_equal_the_twin(dtype, device):
     mask = field(seed=1).to(device)
-    for dtype in (torch.uint8, torch.float32):
-        x = images(dtype).to(device)
-        for name, values in (("mean_shift", field(-0.4, 0.3)), ("contrast", field(0.4, 1.8)), ("gaussian_blur", field(0.0, 3.0))):
-            got, want = (getattr(functional, name)(x, values.to(device), mask=mask, backend=backend) for backend in ("triton", "torch"))
-            assert torch.equal(got, want)
+    x = images(dtype).to(device)
+    for name, values in (("mean_shift", field(-0.4, 0.3)), ("contrast", field(0.4, 1.8)), ("gaussian_blur", field(0.0, 3.0))):
+        got, want = (getattr(functional, name)(x, values.to(device), mask=mask, backend=backend) for backend in ("triton", "torch"))
+        assert torch.equal(got, want)
 
 
 def test_one_map_for_all_and_each_alone():

@@ -101,7 +101,7 @@ def cell_mask(program, region):
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32], ids=str)
+@pytest.mark.parametrize("dtype", [torch.uint8, pytest.param(torch.float32, marks=pytest.mark.heavy)], ids=str)
 def test_kernels_equal_the_twin(dtype, device):
     ids = np.arange(12)
     x, given = photo(12, *SIZE, dtype).to(device), segments(count=12).to(device)
@@ -137,7 +137,8 @@ def test_cells_without_a_pixel(device):
 
 
 @pytest.mark.device
-def test_before_after_and_between(device):
+@pytest.mark.parametrize("dtype", [torch.uint8, pytest.param(torch.float32, marks=pytest.mark.heavy)], ids=str)
+def test_before_after_and_between(dtype, device):
     """Partitions among other ops, by chance and in any order, next to masks that are given and made."""
     recipe = Compose(
         GaussianBlur(sigma=1.0, p=0.5),
@@ -152,12 +153,11 @@ def test_before_after_and_between(device):
     ids = np.arange(24)
     program = Pipeline(recipe, seed=3).sample(ids, SIZE)
     mask = photo(24, *SIZE, torch.float32)[:, :1].to(device)
-    for dtype in (torch.uint8, torch.float32):
-        x = photo(24, *SIZE, dtype).to(device)
-        got, want = (degrade.apply(program, x, mask, backend=backend) for backend in ("triton", "torch"))
-        assert torch.equal(got, want) and not torch.equal(got, x)
-        order = np.array([7, 3, 20])
-        assert torch.equal(degrade.apply(program[order], x[order], mask[order], backend="triton"), got[order])
+    x = photo(24, *SIZE, dtype).to(device)
+    got, want = (degrade.apply(program, x, mask, backend=backend) for backend in ("triton", "torch"))
+    assert torch.equal(got, want) and not torch.equal(got, x)
+    order = np.array([7, 3, 20])
+    assert torch.equal(degrade.apply(program[order], x[order], mask[order], backend="triton"), got[order])
 
 
 def test_cells_draw_independently():

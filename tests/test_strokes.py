@@ -114,7 +114,7 @@ def test_a_pass_reads_what_the_one_before_it_left():
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("dtype", (torch.uint8, torch.float32), ids=str)
+@pytest.mark.parametrize("dtype", (torch.uint8, pytest.param(torch.float32, marks=pytest.mark.heavy)), ids=str)
 def test_device_equals_twin(dtype, device):
     """Samples with other numbers of passes, of several ops, in one batch; under masks and in chains."""
     count = 6 if interpreted() else 40
