@@ -183,10 +183,13 @@ def test_a_bomb_is_refused_by_its_header():
     assert read(encoded(SMALL), most_pixels=130).shape == SMALL.shape
 
 
-@pytest.mark.parametrize("kind", ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM"))
+@pytest.mark.parametrize("kind", ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF"))
 def test_damage_of_any_kind_is_a_reason_and_no_crash(kind):
     """Bytes changed anywhere: an image or a sentence, never another exception."""
-    rng, whole = np.random.default_rng(5), np.frombuffer(encoded(SMALL, kind), np.uint8)
+    try:
+        rng, whole = np.random.default_rng(5), np.frombuffer(encoded(SMALL, kind), np.uint8)
+    except (KeyError, OSError):
+        pytest.skip(f"this Pillow has no {kind}")
     refused = 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

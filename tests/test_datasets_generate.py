@@ -137,7 +137,7 @@ def test_what_is_held_is_bounded_whatever_the_sizes(tmp_path, monkeypatch):
     monkeypatch.setattr(Decoder, "__call__", counted)
     assert generate(tmp_path / "src", PIPE, tmp_path / "out", workers=workers, shards=1).images == 60
     total = sum((20 + i % 7) * (20 + i) for i in range(60))
-    bound = 3 * held + (workers + 2) * pixels  # waiting, ahead, being written, and what is in hand
+    bound = 2 * held + (2 * workers + 3) * pixels  # waiting, being written, ahead, and what is in hand
     assert held < peak[0] <= bound < total, (peak[0], bound, total)
 
 

@@ -1,7 +1,8 @@
 """One shard of a job: decoded by threads, degraded in batches of one size, written by threads, and committed by its part of the manifest.
 
 Pillow's codecs, zlib and the kernels all let other threads run, so one process keeps the cores of a machine busy. What is held at a time is
-bounded by `HELD` pixels, whatever the number of images.
+bounded, whatever the number of images: `HELD` pixels that wait for others of their size, as many whose results are being written, and, decoded
+ahead, two images for each worker.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ class Shard:
         for number in (*self.job.shard(self.number), None):
             if number is not None:
                 ahead.append((number, self.pool.submit(self._load, number)))
-            while ahead and (number is None or len(ahead) > 2 * self.workers or sum(_pixels(future) for _, future in ahead) > HELD):
+            while ahead and (number is None or len(ahead) > 2 * self.workers):
                 entry, future = ahead.popleft()
                 try:
                     yield entry, future.result()
@@ -195,14 +196,6 @@ def covered(labels: Labels) -> torch.Tensor:
 
 def part_of(out: Path, number: int, what: str = "rows") -> Path:
     return out / manifest.PARTS / f"{number:06d}.{what}.parquet"
-
-
-def _pixels(future: Future[Decoded]) -> int:
-    """Of an image that is decoded already."""
-    if not future.done() or future.exception() is not None:
-        return 0
-    height, width, _ = future.result().pixels.shape
-    return int(height * width)
 
 
 def _hash(data: bytes) -> str:
