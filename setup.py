@@ -28,6 +28,15 @@ DEMO = [
 LABELS = ["pyarrow>=14"]  # tables of labels as Parquet
 DATASETS = [*CPU, *LABELS, "pillow>=10.1"]  # degrade generate
 CLUSTER = [*DATASETS, "ray[data]>=2.40"]  # the same on many machines
+INTEGRATIONS = [  # the libraries beside which degrade is tested
+    "albumentations>=2.0",
+    "datasets>=3.0",
+    "lightly>=1.5",
+    "lightning>=2.4",
+    "timm>=1.0",
+    "torchvision>=0.21",
+    "webdataset>=0.2",
+]
 TEST = [
     *DEMO,
     *LABELS,
@@ -64,7 +73,17 @@ setup(
     package_dir={"degrade.kernels": "kernels"},
     package_data={"degrade": ["py.typed", "*.json"], "degrade.cli": ["*.html"], "degrade.datasets": ["*.html"]},
     install_requires=CORE,
-    extras_require={"cpu": CPU, "demo": DEMO, "labels": LABELS, "datasets": DATASETS, "cluster": CLUSTER, "test": TEST, "bench": BENCH, "dev": DEV},
+    extras_require={
+        "cpu": CPU,
+        "demo": DEMO,
+        "labels": LABELS,
+        "datasets": DATASETS,
+        "cluster": CLUSTER,
+        "test": TEST,
+        "integrations": [*TEST, *INTEGRATIONS],
+        "bench": BENCH,
+        "dev": DEV,
+    },
     entry_points={"console_scripts": ["degrade = degrade.cli:main"]},
     zip_safe=False,
 )
