@@ -5,16 +5,13 @@ import threading
 import time
 
 import numpy as np
+import psutil
 import pytest
-
-pytest.importorskip("ray.data")
-psutil = pytest.importorskip("psutil")
-pytest.importorskip("pyarrow")
-
 from PIL import Image
 
 from degrade import GaussianNoise, Local, Pipeline, datasets, masks
 
+pytest.importorskip("ray.data")
 pytestmark = pytest.mark.heavy
 
 
