@@ -67,3 +67,21 @@ def test_the_interpreter_runs_only_when_asked_for(monkeypatch):
     monkeypatch.setattr("degrade.backends.HAS_TRITON", True)
     assert choose(X) == ("torch", "Triton's interpreter is slow and runs only when asked for")
     assert choose(X, "triton")[0] == "triton"
+
+
+@pytest.mark.parametrize(
+    "recipe, name",
+    [
+        (degrade.MedianBlur(1), "torch"),
+        (degrade.OneOf(degrade.MedianBlur((1, 3)), degrade.Jpeg()), "torch"),
+        (degrade.Local(degrade.MedianBlur(1), degrade.masks.Ellipse()), "triton"),
+        (degrade.Compose(degrade.MedianBlur(1), degrade.MeanShift(0.1)), "triton"),
+        (degrade.Phase(degrade.Jpeg()), "triton"),
+        (degrade.MeanShift(0.1, p=0.0), "triton"),
+    ],
+)
+def test_auto_leaves_to_libraries_what_they_do_faster(recipe, name):
+    """On the CPU, where all of a program is what a library does; kernels under masks keep to these, and mix."""
+    pytest.importorskip("llvmlite")
+    program = degrade.Pipeline(recipe, seed=1).sample(range(16), (20, 24))
+    assert choose(torch.zeros(16, 3, 20, 24, dtype=torch.uint8), "auto", program)[0] == name

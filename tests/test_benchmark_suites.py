@@ -88,7 +88,7 @@ def test_memory_of_a_call(op):
     row = memory.measure(memory.Memory(setting, 5))
     assert row["ok"] and row["input_bytes"] == 8 * 3 * 224 * 224, row
     assert len(memory.cells({**setting.to_dict(), **row})) == len(memory.COLUMNS)
-    assert row["times_input"] < 40
+    assert row["times_input"] < 60
 
 
 def test_memory_that_is_kept_is_red_and_what_a_call_holds_is_seen(monkeypatch):
@@ -165,8 +165,8 @@ def test_the_readme_shows_what_compares_and_no_notes():
     assert [len(r["rows"]) for suite in ("ops", "targets") if (r := report.headline({**base, "args": {"suite": suite}}))] == [1, 3]
     assert report.headline({**base, "args": {"suite": "cpu"}})["brief"]
     assert all(report.headline({**base, "args": {"suite": suite}}) is None for suite in ("area", "partitions", "scaling", "memory", "build", "batch"))
-    known = {*suites.SUITES, *run.SPECIAL}
-    assert set(report.WHOLE) - {"training"} <= known and set(report.LARGEST) <= known and set(report.TABLES) <= known
+    known = {*suites.SUITES, *run.SPECIAL, "loading", "training"}  # those two have commands of their own
+    assert set(report.WHOLE) <= known and set(report.LARGEST) <= known and set(report.TABLES) <= known
 
 
 @pytest.mark.parametrize("crops, views", [("two", 2), ("multi", 10)])

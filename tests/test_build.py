@@ -93,8 +93,9 @@ def test_a_masked_pipeline_builds(target, record_property):
 
 
 @pytest.mark.build
-@pytest.mark.parametrize("dtype", ["uint8", *(pytest.param(d, marks=pytest.mark.heavy) for d in DTYPES[1:])])
-@pytest.mark.parametrize("target", ["sm_90", *(pytest.param(t, marks=pytest.mark.heavy) for t in TARGETS if t != "sm_90")])
+@pytest.mark.heavy
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("target", TARGETS)
 def test_a_bank_builds_and_spills_little(target, dtype, record_property):
     check(build.rows(target, "bank:arniqa", dtype), record_property)
 

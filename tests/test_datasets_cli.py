@@ -20,7 +20,7 @@ def at(tmp_path, monkeypatch):
 
 
 def generate(*options, src="src", out="out", pipeline=("--pipeline", "pipe.yaml")):
-    return main(["generate", src, "--out", out, *pipeline, "--device", "cpu", *options])
+    return main(["generate", src, "--out", out, *pipeline, "--device", "cpu", "--no-summary", *options])
 
 
 @pytest.mark.parametrize("options, said", [

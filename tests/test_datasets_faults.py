@@ -147,7 +147,7 @@ def test_a_full_disk_stops_with_a_sentence_and_the_next_run_completes(src, tmp_p
 
     monkeypatch.setattr(os, "fsync", full)
     PIPE.save(tmp_path / "pipe.yaml")
-    arguments = ["generate", str(src), "--out", str(out), "--pipeline", str(tmp_path / "pipe.yaml"), "--format", format]
+    arguments = ["generate", str(src), "--out", str(out), "--pipeline", str(tmp_path / "pipe.yaml"), "--format", format, "--no-summary"]
     arguments += ["--shards", str(SHARDS), "--per-image", "2", "--workers", "2", "--device", "cpu"]
     assert main(arguments) == 2
     said = capsys.readouterr().err.strip().splitlines()
@@ -182,7 +182,17 @@ def limited(folder, format, size, name):
     if size >= 0:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, kept[1]))
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-        arguments = ["generate", str(folder / "src"), "--out", str(folder / name), "--pipeline", str(folder / "pipe.yaml"), "--format", format]
+        arguments = [
+            "generate",
+            str(folder / "src"),
+            "--out",
+            str(folder / name),
+            "--pipeline",
+            str(folder / "pipe.yaml"),
+            "--format",
+            format,
+            "--no-summary",
+        ]
         code = main([*arguments, "--workers", "2", "--device", "cpu"])
     resource.setrlimit(resource.RLIMIT_FSIZE, kept)
     (folder / "said").write_text(f"{code}\n{said.getvalue()}")

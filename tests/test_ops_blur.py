@@ -12,6 +12,7 @@ import skimage.filters
 import torch
 from PIL import Image, ImageFilter
 
+from degrade import MedianBlur
 from degrade import functional as F
 from degrade.backends.native import interpreted
 
@@ -385,3 +386,13 @@ def test_gradients_pass(name):
     assert x.grad.isfinite().all() and float(x.grad.abs().sum()) > 0
     if name not in ("lens_blur", "sinc_filter"):  # their negative results are clamped
         assert abs(float((x.grad * x - y).detach().sum())) < 1e-2
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 4), (31, 40)])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_the_medians_of_opencv_are_those_of_the_twin(size, dtype):
+    x = torch.rand(5, 3, *size, generator=torch.Generator().manual_seed(3)) * 1.2 - 0.1
+    x = x if dtype == torch.float32 else (x.clamp(0, 1) * 65535).round() / 65535
+    theta = tuple(torch.tensor([1.0, 2.0, 3.0, 1.0, 0.0])[:, None, None, None] if i == 0 else torch.zeros(5, 1, 1, 1) for i in range(8))
+    blur = MedianBlur
+    assert torch.equal(blur.cpu(x, theta)[:4], blur.twin(x, theta, None)[:4])

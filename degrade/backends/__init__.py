@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from degrade.distributions import Array
@@ -51,6 +52,8 @@ def choose(x: torch.Tensor, wanted: str = "auto", program: Program | None = None
         return "torch", "asked for"
     if not obstacle and not x.is_cuda and native.interpreted():
         obstacle = "Triton's interpreter is slow and runs only when asked for"
+    if not obstacle and x.device.type == "cpu" and program is not None and quick_on_cpu(program):
+        obstacle = "a library does all of this faster on the CPU"
     return ("torch", obstacle) if obstacle else ("triton", f"the images are on {x.device}")
 
 
@@ -65,6 +68,15 @@ def obstacle_to_triton(x: torch.Tensor, program: Program | None, asks: str = "")
     if codec := codec_of(program):
         return f"{codec} runs on the host alone"
     return "" if x.is_cuda or native.interpreted() else native.obstacle(x.dtype)
+
+
+def quick_on_cpu(program: Program) -> bool:
+    """Whether all that is done is done, over whole frames, by ops for which the twins call a library that equals them."""
+    from .cpu_path import cpu_path
+
+    taken = np.unique(program.code[program.code >= 0]).tolist()
+    whole = not (program.family >= 0).any() and not program.phase.any()
+    return bool(taken) and whole and all(cpu_path(program.ops[code]) for code in taken)
 
 
 def codec_of(program: Program | None) -> str:

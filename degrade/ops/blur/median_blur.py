@@ -36,6 +36,21 @@ class MedianBlur(TwoStrokeOp):
         return x
 
     @staticmethod
+    def cpu(x: torch.Tensor, theta: Theta) -> torch.Tensor:
+        """What the twin returns, through OpenCV, which has floats in squares of 3 and 5 pixels."""
+        import cv2
+
+        out = torch.empty_like(x)
+        half_width = theta[0].flatten().to(torch.int64).tolist()
+        for image, half, y in zip(x.clamp(0.0, 1.0), half_width, out):
+            if half in (1, 2):
+                planes = image.permute(1, 2, 0).contiguous().numpy()
+                y.copy_(torch.from_numpy(cv2.medianBlur(planes, 2 * half + 1)).permute(2, 0, 1))
+            else:
+                y.copy_(_median(image[None], half)[0] if half else image)
+        return out
+
+    @staticmethod
     @jit
     def reach(image, before, y, x, theta, table, words, rng, stage, inside):
         FIXED: tl.constexpr = image[0].dtype.element_ty == tl.uint16
