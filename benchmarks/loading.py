@@ -1,8 +1,8 @@
 """What loading costs with degradation in it: `python -m benchmarks.loading`, on the CPU.
 
 A DataLoader over photographs in memory, gone through as a training loop does, without the network: with ARNIQA's degradation by per-image code in the
-workers (`benchmarks.baselines`, the same chains), with `Indexed` in the workers, and with a pipeline on whole batches in the main process, while the
-workers load. All take turns in one run, by the wall clock and by the time that the processor gave to this process and its workers, which other work
+workers (`benchmarks.baselines`, the same chains), with `Transform` on each image and `Indexed` on each batch there, and with `DeviceLoader` on whole
+batches in the main process, while the workers load. All take turns in one run, by the wall clock and by the time that the processor gave to this process and its workers, which other work
 on the machine hardly changes.
 """
 
@@ -33,12 +33,14 @@ from degrade.storing import write_whole
 
 COLUMNS = ("degradation", "images/s", "quartiles", "× per-image code", "ms of a core per image", "check")
 RIGHT = COLUMNS[1:5]
-PLAIN, THEIRS, INDEXED, BATCHES = (
+PLAIN, THEIRS, EACH, INDEXED, BATCHES = (
     "none, loading alone",
     "per-image code in the workers",
+    "`Transform` on each image in the workers",
     "`Indexed` in the workers",
-    "a pipeline on batches in the main process",
+    "`DeviceLoader` on batches in the main process",
 )
+OWN = EACH, INDEXED, BATCHES
 
 
 class Photos(Dataset[Any]):
@@ -53,6 +55,18 @@ class Photos(Dataset[Any]):
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
         turns, number = divmod(index, len(self.images))
         return torch.rot90(self.images[number], turns % 4, (1, 2)).contiguous(), index
+
+
+class Transformed(Photos):
+    """Each image through a transform, with the index as its id."""
+
+    def __init__(self, count: int, size: int, transform: data.Transform) -> None:
+        super().__init__(count, size)
+        self.transform = transform
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        y: tuple[torch.Tensor, int] = self.transform(super().__getitem__(index))
+        return y
 
 
 class PerImage(Photos):
@@ -79,19 +93,24 @@ def loops(workers: int, batch: int, count: int, size: int, backend: str) -> tupl
     def loader(dataset: Dataset[Any]) -> DataLoader[Any]:
         return DataLoader(dataset, batch_size=batch, num_workers=workers, persistent_workers=workers > 0)
 
-    def through(dataset: Dataset[Any], stage: Callable[..., torch.Tensor] | None = None) -> Callable[[], int]:
-        own = loader(dataset)
-        return lambda: sum(len(x if stage is None else stage(x, ids=ids)) for x, ids in own)
+    def through(batches: Any) -> Callable[[], int]:
+        return lambda: sum(len(x) for x, _ in batches)
 
+    each, indexed = Transformed(count, size, data.Transform(pipe, ids=1)), data.Indexed(photos, pipe)
     ways = {
-        PLAIN: through(photos),
-        THEIRS: through(PerImage(count, size, chains(setting))),
-        INDEXED: through(data.Indexed(photos, pipe)),
-        BATCHES: through(photos, pipe),
+        PLAIN: through(loader(photos)),
+        THEIRS: through(loader(PerImage(count, size, chains(setting)))),
+        EACH: through(loader(each)),
+        INDEXED: through(loader(indexed)),
+        BATCHES: through(data.DeviceLoader(loader(photos), pipe, "cpu", ids=1)),
     }
-    first = [photos[i][0] for i in range(batch)]
-    equal = torch.equal(torch.stack([data.Indexed(photos, pipe)[i][0] for i in range(batch)]), pipe(torch.stack(first), ids=np.arange(batch)))
-    return ways, {"alone": checks.OK if equal else "a batch has another result than its samples alone"}
+    want = pipe(torch.stack([photos[i][0] for i in range(batch)]), ids=np.arange(batch))
+    made = {
+        EACH: torch.stack([each[i][0] for i in range(batch)]),
+        INDEXED: torch.stack([x for x, _ in indexed.__getitems__(range(batch))]),
+        BATCHES: next(iter(data.DeviceLoader(loader(photos), pipe, "cpu", ids=1)))[0],
+    }
+    return ways, {name: checks.OK if torch.equal(got, want) else "another result than the batch" for name, got in made.items()}
 
 
 def core_seconds() -> float:
@@ -117,7 +136,7 @@ def measure(workers: int, batch: int, count: int, size: int, rounds: int, backen
                     core[name].append((core_seconds() - used) / images * 1e3)
     rows = []
     for name, own in speeds.items():
-        said = found if name in (INDEXED, BATCHES) else {"alone": checks.ABSENT}
+        said = {"alone": found.get(name, checks.ABSENT)}
         row: dict[str, Any] = {"way": name, "device": "cpu", "checks": said, "ok": not checks.red(said)}
         if row["ok"]:
             # Of each round by itself: what slows one way down mostly slows its neighbours too.

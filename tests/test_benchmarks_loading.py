@@ -33,25 +33,25 @@ def test_every_way_is_told(tmp_path, capsys, workers):
     finally:
         torch.set_num_threads(threads)
     assert code == 0 and result["note"] == "a toy" and result["args"]["suite"] == "loading"
-    assert [row["way"] for row in result["rows"]] == [loading.PLAIN, loading.THEIRS, loading.INDEXED, loading.BATCHES]
+    assert [row["way"] for row in result["rows"]] == [loading.PLAIN, loading.THEIRS, *loading.OWN]
     theirs = result["rows"][1]["images_per_s"]["median"]
     for row in result["rows"]:
         assert row["ok"] and row["images_per_s"]["median"] > 0 and row["core_ms"]["median"] >= 0
         assert row["times_per_image_code"] == pytest.approx(row["images_per_s"]["median"] / theirs)
-    assert [row["checks"]["alone"] for row in result["rows"]] == ["n/a", "n/a", "ok", "ok"]
+    assert [row["checks"]["alone"] for row in result["rows"]] == ["n/a", "n/a", "ok", "ok", "ok"]
     told = report.markdown([report.headline(result)])
     table = [line for line in told.splitlines() if line.startswith("|")]
     assert "\n\na toy" in told
-    assert len(table) == 6 and len({line.count("|") for line in table}) == 1 and "1.00" in table[3]
-    assert table[5] in capsys.readouterr().out
+    assert len(table) == 7 and len({line.count("|") for line in table}) == 1 and "1.00" in table[3]
+    assert table[6] in capsys.readouterr().out
 
 
 def test_a_red_check_has_no_figures(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(loading.torch, "equal", lambda *_: False)
     code, result = toy(tmp_path)
-    assert code == 1 and [row["ok"] for row in result["rows"]] == [True, True, False, False]
+    assert code == 1 and [row["ok"] for row in result["rows"]] == [True, True, False, False, False]
     assert "images_per_s" not in result["rows"][2]
-    assert "RED alone: a batch has another result than its samples alone" in report.markdown([result])
+    assert "RED alone: another result than the batch" in report.markdown([result])
 
 
 def test_the_per_image_code_gets_the_chains_that_the_bank_draws():
