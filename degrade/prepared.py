@@ -27,6 +27,11 @@ def prepare(program: Program) -> Prepared:
     """Plan a program before there are images to run it on.
 
     Programs that run in stages (partitions, phases, levels) or wait for masks of a call are planned when they run, as are those of clips.
+
+    Raises:
+        TypeError: what is no program.
     """
+    if not isinstance(program, Program):
+        raise TypeError(f"program is a {type(program).__name__}; accepted: a Program, from Pipeline.sample or degrade.load.")
     waits = not len(program) or needs_stages(program) or bool(program.waiting().any())
     return Prepared(program, None if waits else make_plan(program, program.numbers))

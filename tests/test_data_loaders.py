@@ -203,3 +203,11 @@ def test_bad_input():
     with pytest.raises(ValueError, match=r"ids=1 holds 3 ids for 2 images"):
         list(DeviceLoader([(x, torch.arange(3))], pipe, "cpu", ids=1))
     assert Numbered(Photos())[-1][1] == 11
+
+
+def test_what_a_user_mistypes_is_named():
+    pipe = Pipeline(MeanShift(0.1))
+    with pytest.raises(ValueError, match=r"device='cudda'.*accepted"):
+        DeviceLoader([], pipe, "cudda")
+    with pytest.raises(ValueError, match=r"cannot be stacked.*\[3, 4, 4\].*accepted"):
+        Collate(pipe)([torch.zeros(3, 4, 4), torch.zeros(3, 5, 5)])

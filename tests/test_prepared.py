@@ -90,3 +90,5 @@ def test_images_that_do_not_fit_are_named(x):
         degrade.apply(degrade.prepare(drawn(RECIPE)), x[:2])
     with pytest.raises(TypeError, match=r"program is a dict.*degrade\.prepare"):
         degrade.apply({}, x)
+    with pytest.raises(TypeError, match=r"program is a Pipeline.*accepted"):
+        degrade.prepare(Pipeline(RECIPE))

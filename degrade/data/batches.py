@@ -58,6 +58,13 @@ class Collate:
         self.pipeline, self.collate_fn, self.labels = pipeline, collate_fn, labels
 
     def __call__(self, items: list[Any]) -> Any:
-        batch = self.collate_fn(items)
+        try:
+            batch = self.collate_fn(items)
+        except RuntimeError as error:
+            if "equal size" not in str(error):
+                raise
+            raise ValueError(
+                f"the samples cannot be stacked: {error}; accepted: images of one size, or a collate_fn that leaves them a list, such as collate_fn=list."
+            ) from None
         out, told = self._stage.run(batch, self._stage.plan(batch), self.labels)
         return (out, told[0] if len(told) == 1 else told) if self.labels else out

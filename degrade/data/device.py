@@ -37,7 +37,7 @@ class DeviceLoader:
     sample each, and those of one size are degraded together. Leaves that are no tensors pass untouched.
 
     Raises:
-        TypeError: what is no pipeline, or cannot be iterated over. RuntimeError: when iterated over, a GPU that is not there, or in a process
+        TypeError: what is no pipeline, or cannot be iterated over. ValueError: a device that torch does not know. RuntimeError: when iterated over, a GPU that is not there, or in a process
             that was forked.
     """
 
@@ -46,6 +46,10 @@ class DeviceLoader:
     ) -> None:
         if not hasattr(loader, "__iter__"):
             raise TypeError(f"loader is a {type(loader).__name__}; accepted: a DataLoader, or anything that is iterated over.")
+        try:
+            torch.device(device)
+        except RuntimeError:
+            raise ValueError(f"device={device!r} is not understood; accepted: a torch device, such as 'cuda', 'cuda:1' or 'cpu'.") from None
         self._stage = Stage(pipeline, key, ids)
         self.loader, self.pipeline, self.device, self.labels = loader, pipeline, torch.device(device), labels
         self._lane: Plain | Side | None = None
