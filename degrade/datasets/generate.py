@@ -22,7 +22,7 @@ from . import manifest
 from .decode import MOST_PIXELS, Decoder
 from .encode import check_format
 from .job import PER_SHARD, Job, is_draft, to_text, variants
-from .shard import Done, Shard, part_of
+from .shard import Shard, part_of
 from .sources import SUFFIXES, entries, names
 
 ENGINES = ("local", "ray")
@@ -200,6 +200,3 @@ def finish(job: Job, out: Path) -> Summary:
     manifest.join(out, (part_of(out, n, "errors") for n in range(job.shards)), manifest.ERRORS, manifest.error_schema(), refused)
     kinds = Counter(error["kind"] for error in manifest.read(out / manifest.ERRORS))
     return Summary(out, rows, kinds["error"], kinds["skipped"])
-
-
-__all__ = ["Done", "Summary", "generate"]
