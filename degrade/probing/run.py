@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections.abc import Callable, Sequence
@@ -13,9 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from degrade import backends
+from degrade.datasets.generate import device_of
 from degrade.distributions import Array
+from degrade.errors import unknown
 from degrade.inputs import Images, check_values, content_ids
-from degrade.storing import write_whole
 from degrade.stream import STREAM
 
 from . import bootstrap, summary
@@ -25,8 +26,6 @@ from .embedding import NULL, check_sizes, named
 from .measure import SMALLEST, WINDOW
 from .store import Store
 from .sweep import Sweep
-
-FILE = "probe.json"
 
 
 @dataclass(frozen=True)
@@ -41,10 +40,9 @@ class Probe:
         Raises:
             ModuleNotFoundError: if matplotlib is not installed. OSError: if a file cannot be written.
         """
-        folder = Path(out)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / FILE, json.dumps(self.data, indent=1, allow_nan=False) + "\n")
-        return [folder / FILE]
+        from .page import write
+
+        return write(self.data, Path(out))
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -71,7 +69,7 @@ def probe(
     resamples: int = bootstrap.RESAMPLES,
     seed: int = 0,
     batch: int = 32,
-    device: str | torch.device = "cpu",
+    device: str = "auto",
     backend: str = "auto",
     progress: Callable[..., None] | None = None,
 ) -> Probe:
@@ -95,7 +93,7 @@ def probe(
         resamples: of the bootstrap over images.
         seed: of noise, places and resamples.
         batch: images rendered and embedded at once.
-        device: where images are rendered and encoders called.
+        device: where images are rendered and encoders called: "auto", "cpu", "cuda", …
         backend: of the engine: "auto", "torch" or "triton".
         progress: called with how many images were done since the last call; once, before, with how many there are as `total=`.
 
@@ -110,12 +108,15 @@ def probe(
         raise ValueError(f"resamples={resamples!r} is not accepted; accepted: a whole number from 1.")
     if not 0.5 < threshold <= 1.0:
         raise ValueError(f"threshold={threshold!r} is out of range; accepted: above 0.5, to 1.")
+    if backend not in backends.NAMES:
+        raise ValueError(unknown("backend", backend, backends.NAMES))
+    where = device_of(device)
     x, ids = prepared(images)
     size = int(x.shape[2]), int(x.shape[3])
     check_sizes(encoders, size)
     about: dict[str, Any] = {"settings": chosen.to_dict(), "images": [str(i) for i in ids], "size": list(size), "encoders": list(encoders)}
     store = Store(None if out is None else Path(out), about)
-    sweep = Sweep(chosen, x.to(device), ids, encoders, store, batch, backend)
+    sweep = Sweep(chosen, x.to(where), ids, encoders, store, batch, backend)
     sweep.run(progress)
 
     known, unchanged = summary.table(chosen, store)

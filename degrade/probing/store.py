@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ class Store:
         try:
             with np.load(self._file(name), allow_pickle=False) as file:
                 return {key: file[key] for key in file.files}
-        except (ValueError, EOFError, OSError, KeyError) as error:
+        except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
             raise ValueError(f"{str(self._file(name))!r} cannot be read: {error}; delete it, and it is made again.") from None
 
     def _file(self, name: str) -> Path:
