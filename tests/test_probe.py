@@ -1,6 +1,8 @@
 """The blind-spot probe: its parts against brute force, and encoders whose results are known beforehand."""
 
 import json
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -426,7 +428,7 @@ def test_every_type_can_be_probed():
     ({"images": torch.cat([photographs(), photographs()[1:2]])}, "images 1 and 5 are equal; accepted: different ones, which can be resampled."),
     ({"images": [*photographs(), torch.zeros(3, 8, 8)]}, "images have shapes (3, 8, 8), (3, 48, 48); accepted: one size."),
     ({"encoder": []}, "encoders is empty; accepted: at least one callable"),
-    ({"encoder": "timm:vit"}, "encoder is a str; accepted: callables from images b 3 h w to embeddings b d"),
+    ({"encoder": 3}, "encoder is a int; accepted: callables from images b 3 h w to embeddings b d"),
     ({"encoder": {"a": lambda x: (x, x)}}, "encoder 'a' gave a tuple; accepted: a tensor of embeddings b d."),
     ({"encoder": {"a": lambda x: x}}, "encoder 'a' gave (5, 3, 48, 48) for 5 images; accepted: embeddings b d, such as the mean over a map."),
     ({"encoder": {"a": lambda x: x[:1, 0, 0]}}, "encoder 'a' gave (1, 48) for 5 images"),
@@ -457,8 +459,18 @@ def test_names_of_encoders():
         def __call__(self, x):
             return x
 
-    assert list(named([flat, flat, Known(), torch.nn.Flatten()])) == ["flat", "flat #2", "known", "Flatten"]
+    assert list(named([flat, flat, Known()])) == ["flat", "flat #2", "known"]
     assert list(named({"a": flat, "pixels": flat})) == ["a"]  # the null runs anyway
+
+
+def test_names_and_modules_are_loaded(monkeypatch):
+    """By what loads encoders, which has tests of its own."""
+    calls, module = [], types.ModuleType("degrade.probing.encoders")
+    module.encoder = lambda one, device: calls.append((one, device)) or mean_colour
+    monkeypatch.setitem(sys.modules, "degrade.probing.encoders", module)
+    flatten = torch.nn.Flatten()
+    assert named({"a": "timm:x", "b": flatten}, "cpu") == {"a": mean_colour, "b": mean_colour}
+    assert calls == [("timm:x", "cpu"), (flatten, None)]  # a module stays where it is
 
 
 def test_told_numbers():

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 
 from degrade.distributions import Array
@@ -18,32 +19,44 @@ METRICS = ("euclidean", "cosine")
 Call = Callable[[torch.Tensor], torch.Tensor]
 
 
-def named(encoders: Any) -> dict[str, Call]:
+def named(encoders: Any, device: str = "cpu") -> dict[str, Call]:
     """Encoders by name.
 
     Args:
         encoders: a callable, several in a list, or a dict of them by name. Those without a name are called as their function or class is.
+            Names of `degrade.probing.encoders.encoder`, such as "timm:resnet18", are loaded, and modules called in eval mode and made to give
+            embeddings as there.
+        device: where what is loaded runs.
 
     Raises:
         TypeError: what cannot be called. ValueError: none.
     """
     if isinstance(encoders, Mapping):
-        given = [(str(name), one) for name, one in encoders.items()]
+        given = [(str(name), _ready(one, device)) for name, one in encoders.items()]
     else:
         several = encoders if isinstance(encoders, Sequence) and not isinstance(encoders, str) else [encoders]
-        given = [(_name(one), one) for one in several]
+        given = [(_name(one), one) for one in (_ready(one, device) for one in several)]
     if not given:
         raise ValueError("encoders is empty; accepted: at least one callable from images b 3 h w to embeddings b d.")
     out: dict[str, Call] = {}
     for name, one in given:
-        if not callable(one):
-            raise TypeError(
-                f"encoder is a {type(one).__name__}; accepted: callables from images b 3 h w to embeddings b d, a list or a dict of them."
-            )
         again = sum(1 for other in out if other == name or other.startswith(f"{name} #"))
         out[f"{name} #{again + 1}" if again else name] = one
     out.pop(NULL, None)  # it runs anyway
     return out
+
+
+def _ready(encoder: Any, device: str) -> Call:
+    if isinstance(encoder, (str, nn.Module)):
+        from .encoders import encoder as load
+
+        return load(encoder, device=device if isinstance(encoder, str) else None)
+    if not callable(encoder):
+        raise TypeError(
+            f"encoder is a {type(encoder).__name__}; accepted: callables from images b 3 h w to embeddings b d, a list or a dict of them."
+        )
+    called: Call = encoder
+    return called
 
 
 def _name(encoder: Any) -> str:

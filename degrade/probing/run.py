@@ -80,7 +80,8 @@ def probe(
     sensitivity 1; the pixels themselves, which always run as the null, have it by definition against equal MSE. docs/probe.md has the formulas.
 
     Args:
-        encoder: a callable from images b 3 h w, float32 in 0…1, to embeddings b d; several in a list, or in a dict by name.
+        encoder: a callable from images b 3 h w, float32 in 0…1, to embeddings b d; several in a list, or in a dict by name. A name
+            such as "timm:resnet18" is loaded, and a module called in eval mode, by `degrade.probing.encoders.encoder`.
         images: n 3 h w, uint8 or float in 0…1, all different, or a list of 3 h w of one size; at least 4, and 24 or more for narrow intervals.
         out: a folder where embeddings are kept, so that a run that was cut off goes on there; results are then saved there, too.
         types: names of KADID-10k's types; by default all 25.
@@ -100,7 +101,6 @@ def probe(
     Raises:
         ValueError, TypeError: bad input, naming the argument, the value and what is accepted; a folder of another configuration.
     """
-    encoders = named(encoder)
     chosen = settings(types, levels, areas, positions, feather, seed, tolerance)
     if not isinstance(batch, int) or batch < 1:
         raise ValueError(f"batch={batch!r} is not accepted; accepted: a whole number from 1.")
@@ -111,6 +111,7 @@ def probe(
     if backend not in backends.NAMES:
         raise ValueError(unknown("backend", backend, backends.NAMES))
     where = device_of(device)
+    encoders = named(encoder, where)
     x, ids = prepared(images)
     size = int(x.shape[2]), int(x.shape[3])
     check_sizes(encoders, size)
