@@ -119,7 +119,7 @@ def tell(data: dict[str, Any], out: Path) -> None:
 
     from degrade.probing.page import PAGE, area_cell, cell
 
-    table = Table(title="local sensitivity against equal MSE and equal 1 - SSIM, and where detection sets in", title_justify="left")
+    table = Table(title="local sensitivity against whole frames of", title_justify="left")
     for name in ("encoder", "equal MSE", "equal 1 - SSIM", f"area at AUC {data['settings']['threshold']:g}"):
         table.add_column(name)
     for name in data["encoders"]:
