@@ -27,6 +27,7 @@ DEMO = [
 ]
 LABELS = ["pyarrow>=14"]  # tables of labels as Parquet
 DATASETS = [*CPU, *LABELS, "pillow>=10.1"]  # degrade generate
+PROBE = [*DATASETS, "matplotlib>=3.8", "scikit-image>=0.22"]  # degrade probe; photographs that lie inside scikit-image's wheel
 CLUSTER = [*DATASETS, "ray[data]>=2.40"]  # the same on many machines
 INTEGRATIONS = [  # the libraries beside which degrade is tested
     "albumentations>=2.0",
@@ -71,13 +72,14 @@ setup(
     # does not shadow the package on PyPI that is called `kernels`.
     packages=[*find_packages(include=["degrade", "degrade.*"]), "degrade.kernels"],
     package_dir={"degrade.kernels": "kernels"},
-    package_data={"degrade": ["py.typed", "*.json"], "degrade.cli": ["*.html"], "degrade.datasets": ["*.html"]},
+    package_data={"degrade": ["py.typed", "*.json"], "degrade.cli": ["*.html"], "degrade.datasets": ["*.html"], "degrade.probing": ["*.html"]},
     install_requires=CORE,
     extras_require={
         "cpu": CPU,
         "demo": DEMO,
         "labels": LABELS,
         "datasets": DATASETS,
+        "probe": PROBE,
         "cluster": CLUSTER,
         "test": TEST,
         "integrations": [*TEST, *INTEGRATIONS],

@@ -18,6 +18,7 @@ from .partition import Partition
 from .phase import Phase
 from .pipeline import Pipeline, apply
 from .prepared import Prepared, prepare
+from .probing import probe
 from .program import Program
 from .recipe import Compose, Local, OneOf, Relative, SomeOf
 from .stream import STREAM
@@ -68,6 +69,7 @@ __all__ = [
     "masks",
     "perceptual",
     "prepare",
+    "probe",
     "register",
     *(op.__name__ for op in REGISTRY.values()),
 ]

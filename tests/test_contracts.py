@@ -28,6 +28,7 @@ LAYERS = (
     ("compat",),
     ("draw", "figure", "pictures"),
     ("datasets",),
+    ("probing",),
     ("cli",),
     ("__init__", "__main__"),
 )

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from . import calibrate, demo, doctor, gallery, generate, list, show
+from . import calibrate, demo, doctor, gallery, generate, list, probe, show
 
 BAD_INPUT = 2
 
@@ -40,6 +40,7 @@ app.command("list")(list.run)
 app.command("gallery")(gallery.run)
 app.command("calibrate")(calibrate.run)
 app.command("doctor")(doctor.run)
+app.command("probe")(probe.run)
 app.command("generate")(generate.generate)
 app.command("apply")(generate.apply)
 app.command("rebuild")(generate.rebuild)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from .progress import Progress
 
 if TYPE_CHECKING:
     from degrade import Pipeline
@@ -163,38 +165,3 @@ def tell(summary: Summary) -> int:
         typer.echo(f"errors    {summary.errors}: errors.parquet says which, and why")
     typer.echo(f"wrote     {summary.out}")
     return SOMETHING_MISSING if summary.errors else 0
-
-
-class Progress:
-    """A bar with images per second, the time left and the errors so far, where there is a terminal to see it."""
-
-    def __enter__(self) -> Progress:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bar
-
-        columns = (
-            "images",
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[errors]} errors"),
-        )
-        self.bar: Any = Bar(*columns, console=Console(stderr=True), transient=True)
-        self.shown = self.bar.console.is_interactive  # rich writes an empty line to what is no terminal
-        if self.shown:
-            self.bar.start()
-        self.task: Any = self.bar.add_task("images", total=None, rate="", errors=0)
-        self.errors = 0
-        return self
-
-    def __call__(self, images: int, errors: int, total: int | None = None) -> None:
-        self.errors += errors
-        task = self.bar.tasks[0]
-        speed = f"{task.speed:.0f}/s" if task.speed else ""
-        self.bar.update(self.task, advance=images, rate=speed, errors=self.errors, **({} if total is None else {"total": total}))
-
-    def __exit__(self, *raised: object) -> None:
-        if self.shown:
-            self.bar.stop()
