@@ -7,7 +7,6 @@ of it. Number and seed draw everything: the crops, their flips, and, as sample i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -143,7 +142,9 @@ class Steps(Sampler[list[Request]]):
 
 def loader(crops: Crops, steps: Steps, workers: int = 0, pinned: bool = False) -> DataLoader[tuple[Tensor, Tensor, Tensor]]:
     """Batches (crops b 2 3 h w uint8, numbers (b,), programs (b, 2)) of each step."""
-    return DataLoader(crops, batch_sampler=steps, num_workers=workers, pin_memory=pinned, persistent_workers=False)
+    return DataLoader(
+        crops, batch_sampler=steps, num_workers=workers, pin_memory=pinned, generator=torch.Generator()
+    )  # of its own: global random numbers stay as they were
 
 
 class Batch(NamedTuple):

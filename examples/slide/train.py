@@ -108,10 +108,9 @@ def run(
     torch.manual_seed(config.seed)
     model = Slide(config.shape).to(place.device)
     optimiser = torch.optim.AdamW(groups(model, config.weight_decay), lr=config.lr)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, config.rate)
     kind = AMP[config.amp]
     scaler = torch.amp.GradScaler(place.device.type, enabled=kind == torch.float16)
-    parts = {"model": model, "optimizer": optimiser, "schedule": schedule, "scaler": scaler}
+    parts = {"model": model, "optimizer": optimiser, "scaler": scaler}
     written, log = {**asdict(config), "images": fingerprint(photographs)}, out / "log.jsonl"
     out.mkdir(parents=True, exist_ok=True)
     start = checkpoint.restore(out / "last.pt", written, parts) if (out / "last.pt").exists() and not fresh else 0
@@ -125,6 +124,8 @@ def run(
     clock, skipped, own = Clock(place.device), skipped_before(log), config.objective
     model.train()
     for step in tqdm(range(start, stop), initial=start, total=stop, disable=not progress or place.rank > 0, unit="step"):
+        for group in optimiser.param_groups:
+            group["lr"] = config.lr * config.rate(step)
         with clock("data"):
             crops, numbers, programs = next(batches)
             crops = crops.to(place.device, non_blocking=True)
@@ -146,7 +147,6 @@ def run(
                     )
             else:
                 optimise(value, model, optimiser, scaler, config.clip)
-        schedule.step()
         if place.rank == 0:
             told = {"step": step, "loss": None if value is None else value.item(), "lr": optimiser.param_groups[0]["lr"], "skipped": skipped}
             with log.open("a") as file:
