@@ -11,10 +11,11 @@ from .kadid10k import kadid10k
 from .realesrgan import realesrgan
 from .reiqa import reiqa
 from .shamisa import shamisa
+from .slide import slide
 from .tid2013 import tid2013
 from .xdistortion import xdistortion
 
-__all__ = ["arniqa", "bsrgan", "imagenet_c", "kadid10k", "realesrgan", "reiqa", "shamisa", "tid2013", "xdistortion"]
+__all__ = ["arniqa", "bsrgan", "imagenet_c", "kadid10k", "realesrgan", "reiqa", "shamisa", "slide", "tid2013", "xdistortion"]
 
 
 def __getattr__(name: str) -> Any:
