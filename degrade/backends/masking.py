@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
 from degrade.distributions import Array
 from degrade.kernels import plan as layout
 from degrade.masks import find
+from degrade.masks.base import Mask
 from degrade.masks.combine import combine, linear, operations, perform
 from degrade.program import Program
+
+PIECE = 1 << 16  # pixels that a CPU renders at a time: what is in between stays in its cache
 
 
 def resolve_maps(program: Program, mask: torch.Tensor | None, device: torch.device) -> tuple[torch.Tensor | None, Array]:
@@ -51,19 +56,35 @@ class Masks:
 
     def region(self, region: int, rows: Array) -> torch.Tensor:
         """Weights (n, h, w) of one region for rows in which it is used."""
-        out = torch.empty((len(rows), *self.program.size), dtype=torch.float32, device=self.device)
+        out = torch.zeros((len(rows), *self.program.size), dtype=torch.float32, device=self.device)
         families = self.program.family[rows, region]
         for family in np.unique(families):
-            here = np.flatnonzero(families == family)
-            drawn = torch.from_numpy(self.numbers[rows[here], region]).to(self.device)
-            numbers = tuple(drawn[:, i, None, None] for i in range(drawn.shape[1]))
-            y, x, shift = self.y, self.x, self.shift[rows[here], region]
-            if shift.any():
-                down, right = torch.from_numpy(shift.T.copy()).to(self.device)[..., None, None]
-                y, x = y - down, x - right
-            weight = find(self.program.families[family]).weight(y, x, numbers, self.maps)
-            out[torch.from_numpy(here).to(self.device)] = weight
+            mask = find(self.program.families[family])
+            of_family = np.flatnonzero(families == family)
+            for here, down, right in self._pieces(mask, of_family, rows, region):
+                drawn = torch.from_numpy(self.numbers[rows[here], region]).to(self.device)
+                numbers = tuple(drawn[:, i, None, None] for i in range(drawn.shape[1]))
+                y, x, shift = self.y[down], self.x[right], self.shift[rows[here], region]
+                if shift.any():
+                    lower, further = torch.from_numpy(shift.T.copy()).to(self.device)[..., None, None]
+                    y, x = y - lower, x - further
+                out[torch.from_numpy(here).to(self.device), down, right] = mask.weight(y, x, numbers, self.maps)
         return out
+
+    def _pieces(self, mask: type[Mask], of_family: Array, rows: Array, region: int) -> Iterator[tuple[Array, slice, slice]]:
+        """Samples that are rendered at once, and the rows and columns of it; there is nothing elsewhere. A GPU takes all at once."""
+        height, width = self.program.size
+        if self.device.type != "cpu" or height * width <= PIECE:
+            step = len(of_family) if self.device.type != "cpu" else PIECE // (height * width)
+            for begin in range(0, len(of_family), step):
+                yield of_family[begin : begin + step], slice(None), slice(None)
+            return
+        taken, shift = rows[of_family], self.shift[rows[of_family], region]
+        support = mask.moved(mask.support(self.numbers[taken, region], height, width), shift, height, width)
+        for at, (top, bottom, left, right) in enumerate(support.tolist()):
+            step = max(1, PIECE // max(1, right - left))
+            for row in range(top, bottom, step):
+                yield of_family[at : at + 1], slice(row, min(row + step, bottom)), slice(left, right)
 
     def weights(self, rows: Array, regions: Array) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Weights (n, h, w): what the regions marked in `regions` (n, r) come to, in the order of the recipe; and the strength of the op,

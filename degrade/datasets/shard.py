@@ -143,7 +143,7 @@ class Shard:
     def _write(
         self, entry: int, variant: Variant, name: str, row: dict[str, Any], source: Array, result: Array, mask: Array | None, one: Any
     ) -> None:
-        self._settle(4 * self.workers)
+        self._settle(HELD)
 
         def work() -> Made:
             made = Made(row, name, encode(result, self.job.format), None if mask is None else encode(mask, "png"))
@@ -153,11 +153,11 @@ class Shard:
             self.writer.early(made)
             return made
 
-        self.written.append((entry, variant.number, source.size, self.pool.submit(work)))
+        self.written.append((entry, variant.number, source.size // 3, self.pool.submit(work)))
 
-    def _settle(self, most: int) -> None:
-        """Wait until at most so many files are being written, of a bounded number of pixels."""
-        while len(self.written) > most or sum(size for _, _, size, _ in self.written) > 3 * HELD:
+    def _settle(self, held: int) -> None:
+        """Wait until the results that are still being written have at most so many pixels. A batch is degraded while the last one is written."""
+        while sum(size for _, _, size, _ in self.written) > held:
             entry, variant, _, future = self.written.popleft()
             made = future.result()
             self.writer.add(made)
