@@ -26,7 +26,7 @@ DEMO = [
     "scikit-image>=0.22",  # photographs that lie inside its wheel
 ]
 LABELS = ["pyarrow>=14"]  # tables of labels as Parquet
-DATASETS = [*CPU, *LABELS, "pillow>=10.1"]  # degrade generate
+DATASETS = [*CPU, *LABELS, "filelock>=3.8", "pillow>=10.1"]  # degrade generate
 PROBE = [*DATASETS, "matplotlib>=3.8", "scikit-image>=0.22"]  # degrade probe; photographs that lie inside scikit-image's wheel
 CLUSTER = [*DATASETS, "ray[data]>=2.40"]  # the same on many machines
 INTEGRATIONS = [  # the libraries beside which degrade is tested

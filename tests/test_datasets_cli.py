@@ -7,6 +7,7 @@ from image_files import PIPE, encoded, folder, picture, save, tree
 
 from degrade.cli import main
 from degrade.datasets import manifest
+from degrade.datasets.job import claimed
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def test_bad_folders(at, capsys):
     refused("--out 'src/out' lies in SRC 'src'", out="src/out")
     refused("--out 'src' lies in SRC 'src'", out="src")
     refused("--out 'other' is not empty, and holds no job", src="src/000.png", out="other") if save(at / "other/x.png") else None
-    refused("Not a directory", src="src/000.png", out="pipe.yaml")
+    refused("--out 'pipe.yaml' is a file; accepted: a folder.", src="src/000.png", out="pipe.yaml")
     assert generate() == 0
     for options in (("--per-image", "2"), ("--format", "webp"), ("--seed", "9"), ("--color", "raw"), ("--shards", "2")):
         refused("--out 'out' holds the results of another job; accepted: the same sources and options, or an empty folder", *options)
@@ -82,6 +83,9 @@ def test_bad_folders(at, capsys):
     before = tree(at)
     assert generate("--workers", "3") == 0 and tree(at) == before
     assert "images    3" in capsys.readouterr().out
+    with claimed(at / "out"):
+        refused("--out 'out' is being written by another run; accepted: a folder of its own, or this one when that run is done.")
+    assert tree(at) == before
     for command in (["rebuild", "src", "--row", "0"], ["verify", "src"], ["rebuild", "none", "--row", "0"], ["verify", "none"]):
         assert main(command) == 2
         shown = capsys.readouterr().err

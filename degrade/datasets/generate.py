@@ -21,7 +21,7 @@ from degrade.recipe import Local, masks_of
 from . import manifest
 from .decode import MOST_PIXELS, Decoder
 from .encode import check_format
-from .job import PER_SHARD, Job, is_draft, to_text, variants
+from .job import PER_SHARD, Job, claimed, is_draft, to_text, variants
 from .shard import Shard, part_of
 from .sources import SUFFIXES, entries, names
 
@@ -95,14 +95,15 @@ def generate(
                 f"--out {str(out)!r} lies in SRC {os.fspath(source)!r}, where results would become sources; accepted: a folder elsewhere."
             )
     job = plan(sources, pipeline, per_image, all_levels, shards, format, Decoder(color, alpha, max_pixels, min_quality), strict, mask)
-    job.settle(folder)
-    if engine == "ray":
-        from .cluster import run_on_ray
+    with claimed(folder):
+        job.settle(folder)
+        if engine == "ray":
+            from .cluster import run_on_ray
 
-        run_on_ray(folder, todo(job, folder), threads, where, address, progress)
-    else:
-        run(job, folder, threads, where, progress)
-    return finish(job, folder)
+            run_on_ray(folder, todo(job, folder), threads, where, address, progress)
+        else:
+            run(job, folder, threads, where, progress)
+        return finish(job, folder)
 
 
 def plan(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,7 @@ from . import manifest
 from .decode import Decoder
 from .sources import Entry
 
-FILE = "job.json"
+FILE, LOCK = "job.json", ".lock"
 PER_SHARD = 256  # images of the source in each, unless asked otherwise
 
 
@@ -92,7 +93,7 @@ class Job:
             if path.read_text(encoding="utf-8") != text:
                 raise ValueError(f"--out {str(out)!r} holds the results of another job; accepted: the same sources and options, or an empty folder.")
             return
-        if out.exists() and any(not is_draft(file) for file in out.iterdir()):  # a run may have been killed before it had a job
+        if out.exists() and any(file.name != LOCK and not is_draft(file) for file in out.iterdir()):  # a run may have been killed before it had a job
             raise ValueError(f"--out {str(out)!r} is not empty, and holds no job; accepted: an empty folder, or one that does not exist.")
         manifest.write_durably(path, text.encode())
 
@@ -100,6 +101,36 @@ class Job:
 def is_draft(file: Path) -> bool:
     """Whether a file was being written when a run was killed."""
     return file.name.startswith(".") and file.name.endswith(".part") and file.is_file()
+
+
+@contextmanager
+def claimed(out: Path) -> Iterator[None]:
+    """Keep other runs out of a folder. The claim ends with the process, however that ends; a file system without locks has none.
+
+    Raises:
+        ValueError: if another run writes there, or it is no folder.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise ValueError(f"--out {str(out)!r} is a file; accepted: a folder.") from None
+    lock = FileLock(out / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ValueError(
+            f"--out {str(out)!r} is being written by another run; accepted: a folder of its own, or this one when that run is done."
+        ) from None
+    except NotImplementedError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        (out / LOCK).unlink(missing_ok=True)
+        lock.release()
 
 
 def read_job(out: Path) -> Job:

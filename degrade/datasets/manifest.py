@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import cv2
 
+from degrade.distributions import Array
 from degrade.label_table import params_of
 from degrade.labels import Labels
 from degrade.ops import find
@@ -126,10 +127,10 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def psnr(a: Any, b: Any) -> float | None:
+def psnr(a: Array, b: Array) -> float | None:
     """Of two uint8 images, in dB; None where they are equal."""
-    error = float(np.square(a.astype(np.float32) - b.astype(np.float32)).mean())
-    return None if error == 0 else float(10 * np.log10(255.0**2 / error))
+    error = cv2.norm(a, b, cv2.NORM_L2SQR) / a.size
+    return None if error == 0 else 10 * math.log10(255.0**2 / error)
 
 
 def arrow(name: str = "pyarrow") -> Any:
