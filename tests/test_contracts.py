@@ -132,8 +132,10 @@ def test_twins_use_nothing_that_depends_on_the_batch():
 
 
 def test_no_global_random_state():
-    """But in the drop-ins, whose callers seed the global generators and pass no ids."""
-    for path in (p for p in sources() if unit(p) != "compat"):
+    """But in the drop-ins, whose callers seed the global generators and pass no ids, and where others' modules draw their weights, in a fork of them."""
+    own = ROOT / "degrade/probing/encoders.py"
+    assert own.read_text().count("manual_seed") == own.read_text().count("fork_rng") == 1
+    for path in (p for p in sources() if unit(p) != "compat" and p != own):
         text = path.read_text()
         for word in ("manual_seed", "np.random", "import random", "torch.rand", "default_rng"):
             assert word not in text, f"{path.relative_to(ROOT)} uses {word}"

@@ -18,10 +18,17 @@ NAMED = 5  # of skipped images
 
 def run(
     encoder: Annotated[
-        list[str], typer.Option(help="timm:NAME, torchvision:NAME, module:path.to.callable, statistics. Repeat it for several.", show_default=False)
+        list[str],
+        typer.Option(
+            help="timm:NAME, torchvision:NAME, module:callable, file.py:callable, statistics; NAME=… to call it so. Repeat it for several.",
+            show_default=False,
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The folder to write; a run that was cut off goes on there.", show_default=False)],
-    weights: Annotated[list[Path] | None, typer.Option(help="A checkpoint for each encoder, in their order; - for none.", show_default=False)] = None,
+    weights: Annotated[
+        list[Path] | None,
+        typer.Option(help="A checkpoint for each encoder, in their order; random for random weights, - for the library's own.", show_default=False),
+    ] = None,
     images: Annotated[
         list[str] | None,
         typer.Option(
