@@ -86,6 +86,7 @@ def csiq_unpacked_beside(root):
     csiq(root)
     for folder in (root / "dst_imgs").iterdir():
         folder.rename(root / folder.name)
+    (root / "dst_imgs").rmdir()
     return [name.removeprefix("dst_imgs/") for name in CSIQ_FILES], *CSIQ_FOUND[1:]
 
 
