@@ -205,7 +205,7 @@ def mapped(predicted: Array, scores: Array) -> Array:
 
 def summary(rows: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:
     """Median, mean and standard deviation over splits of every number that all of them have."""
-    kinds = {"median": np.median, "mean": np.mean, "std": np.std}
+    kinds: dict[str, Any] = {"median": np.median, "mean": np.mean, "std": np.std}
     return {kind: {key: float(of([row[key] for row in rows])) for key in rows[0]} for kind, of in kinds.items()}
 
 

@@ -100,7 +100,8 @@ def kadid10k(root: Path, source: Source) -> Scores:
     """Its "dmos" is 1 to 5 and higher for better images, whatever the name says."""
     table, folder = source.find(root, "dmos.csv"), source.find(root, "images")
     found = rows(table, ("dist_img", "ref_img", "dmos"))
-    return source.scores(table, folder, *([row[key] for row in found] for key in ("dist_img", "dmos", "ref_img")))
+    names, values, groups = ([row[key] for row in found] for key in ("dist_img", "dmos", "ref_img"))
+    return source.scores(table, folder, names, values, groups)
 
 
 def tid2013(root: Path, source: Source) -> Scores:
@@ -142,19 +143,17 @@ LIVE = {"jp2k": 227, "jpeg": 233, "wn": 174, "gblur": 174, "fastfading": 174}  #
 def live(root: Path, source: Source) -> Scores:
     """Arrays over the images of all folders, one after the other. Those marked as originals are left out. Differences: lower is better."""
     table, names_of = source.find(root, "dmos_realigned.mat", "dmos.mat"), source.find(root, "refnames_all.mat")
-    held, count = _mat(table), sum(LIVE.values())
-    scored = held.get("dmos_new", held.get("dmos"))
-    references = _mat(names_of).get("refnames_all")
-    for path, key, array in ((table, "dmos_new or dmos", scored), (table, "orgs", held.get("orgs")), (names_of, "refnames_all", references)):
-        if array is None or array.size != count:
-            raise ValueError(
-                f"{str(path)!r} has {0 if array is None else array.size} values of {key}; accepted: {count}, one for each image of release 2."
-            )
+    held, count = {**_mat(names_of), **_mat(table)}, sum(LIVE.values())
+    wanted = ((table, "dmos_new" if "dmos_new" in held else "dmos"), (table, "orgs"), (names_of, "refnames_all"))
+    for path, key in wanted:
+        size = np.size(held.get(key, ()))
+        if size != count:
+            raise ValueError(f"{str(path)!r} has {size} values of {key}; accepted: {count}, one for each image of release 2.")
+    scored, originals, references = (np.ravel(held[key]) for _, key in wanted)
     names = [f"{folder}/img{i + 1}.bmp" for folder, images in LIVE.items() for i in range(images)]
-    kept = np.flatnonzero(held["orgs"].ravel() == 0)
-    groups = [str(np.ravel(name)[0]) for name in references.ravel()]  # MATLAB's cells are arrays in an array
-    values = [repr(float(v)) for v in scored.ravel()]
-    return source.scores(table, root, *([of[i] for i in kept] for of in (names, values, groups)), -1)
+    kept = np.flatnonzero(originals == 0)
+    groups = [str(np.ravel(references[i])[0]) for i in kept]  # MATLAB's cells are arrays in an array
+    return source.scores(table, root, [names[i] for i in kept], [repr(float(scored[i])) for i in kept], groups, -1)
 
 
 def _mat(path: Path) -> dict[str, Any]:

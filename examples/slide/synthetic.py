@@ -124,8 +124,7 @@ def describe(given: Photographs, place: str, settings: Settings) -> Rendered:
     for i, kind in enumerate(kinds):
         ids = numbers(len(given.x), len(kinds), settings, i)
         labels = Labels(pipeline(kind, place, settings.seed).sample(ids, (settings.size, settings.size)))
-        slot = labels.level.nan_to_num(-1.0).argmax(1, keepdim=True)  # ops that belong to a type beside its own have no level
-        columns.append([v.gather(1, slot)[:, 0].double().numpy() for v in (labels.level, labels.area)])
+        columns.append([v[:, 0].double().numpy() for v in (labels.level, labels.area)])  # a type is one op, in one slot
     level, area = (np.concatenate(v) for v in zip(*columns))
     count = len(given.x) * settings.repeats
     groups = np.tile(np.repeat(given.names, settings.repeats), len(kinds))

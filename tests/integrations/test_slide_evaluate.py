@@ -171,6 +171,13 @@ def test_content_of_a_photograph_helps_nobody(folder):
     assert found["type_accuracy"]["mean"] < 0.45
 
 
+def test_checkpoints_need_nothing_of_the_probe(folder, trained, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "degrade.probing.encoders", None)
+    for given, code in ((["--checkpoint", trained[0]], 0), (["--encoder", "timm:resnet18"], 2)):
+        done = run(*given, "synthetic", folder, "--out", tmp_path / "found.json", *SMALL)
+        assert done.exit_code == code, done.output
+
+
 def test_the_command_tells_of_every_encoder(folder, trained, tmp_path, monkeypatch):
     asked = loaded(monkeypatch, statistics=statistics, nothing=nothing)
     given = ["--checkpoint", trained[0], "--checkpoint", trained[1], "--encoder", "statistics", "--encoder", "nothing"]
