@@ -109,10 +109,10 @@ def resampled(image: Tensor, height: int, width: int) -> Tensor:
 
 
 class Images(Dataset[Tensor]):
-    """Views of image files."""
+    """Views of image files, of which those with a longer short side are reduced to `short_side` first; 0 leaves them."""
 
-    def __init__(self, files: Sequence[Path], view: str, size: int) -> None:
-        self.files, self.view, self.size, self.decoder = files, view, size, Decoder()
+    def __init__(self, files: Sequence[Path], view: str, size: int, short_side: int = 0) -> None:
+        self.files, self.view, self.size, self.short_side, self.decoder = files, view, size, short_side, Decoder()
 
     def __len__(self) -> int:
         return len(self.files)
@@ -123,11 +123,21 @@ class Images(Dataset[Tensor]):
         except ValueError as error:
             raise ValueError(f"image {str(self.files[index])!r} cannot be used: {error}; accepted: image files that Pillow reads.") from None
         image = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)
+        if 0 < self.short_side < min(pixels.shape[:2]):
+            factor = self.short_side / min(pixels.shape[:2])
+            image = resampled(image, *(round(extent * factor) for extent in pixels.shape[:2]))
         return crops(image, self.size) if self.view == "crops" else whole(image, self.size)
 
 
 def embed(
-    files: Sequence[Path], encoder: Embedder, view: str = "crops", batch: int = 16, cache: Path | None = None, workers: int = 0, progress: bool = True
+    files: Sequence[Path],
+    encoder: Embedder,
+    view: str = "crops",
+    batch: int = 16,
+    cache: Path | None = None,
+    workers: int = 0,
+    progress: bool = True,
+    short_side: int = 0,
 ) -> Array:
     """Embeddings of image files, (n, d) float32; with view "crops" d is twice the encoder's.
 
@@ -135,21 +145,24 @@ def embed(
         batch: images at once, of which "crops" makes ten each; "whole" takes one after the other, for their sizes differ.
         cache: a folder that keeps them; None keeps nothing.
         workers: processes that read files.
+        short_side: reduce larger images to this short side first; 0 leaves them.
 
     Raises:
-        ValueError: an unknown view, an image that cannot be read, or what is no embedding. OSError: a file that cannot be opened.
+        ValueError: an unknown view, a negative short side, an image that cannot be read, or what is no embedding. OSError: a file that cannot be opened.
     """
     if view not in VIEWS:
         raise ValueError(f"view={view!r} is not accepted; accepted: {', '.join(VIEWS)}.")
+    if short_side < 0:
+        raise ValueError(f"short_side={short_side} is not accepted; accepted: a number of pixels, or 0 to leave images as they are.")
     size = encoder.size if view == "crops" else encoder.step
 
     def made() -> Array:
-        images = DataLoader(Images(files, view, size), batch if view == "crops" else 1, num_workers=workers, generator=torch.Generator())
+        images = DataLoader(Images(files, view, size, short_side), batch if view == "crops" else 1, num_workers=workers, generator=torch.Generator())
         rows = [_row(encoder, x) for x in tqdm(images, desc=encoder.name, disable=not progress)]
         return np.concatenate(rows)
 
     listed = [[str(file.absolute()), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
-    return cached(cache, {"encoder": encoder.name, "key": encoder.key, "view": view, "size": size, "files": listed}, made)
+    return cached(cache, {"encoder": encoder.name, "key": encoder.key, "view": view, "size": size, "short_side": short_side, "files": listed}, made)
 
 
 def _row(encoder: Embedder, x: Tensor) -> Array:

@@ -100,18 +100,22 @@ def of_synthetic(sources: Sequence[str], settings: synthetic.Settings, common: C
     return report("synthetic", {"sources": list(sources), **asdict(settings)}, found, counts)
 
 
-def of_scores(dataset: str, root: Path, view: str, splits: int, seed: int, workers: int, common: Common) -> dict[str, Any]:
+def of_scores(
+    dataset: str, root: Path, common: Common, view: str = "crops", short_side: int = 0, splits: int = 10, seed: int = 0, workers: int = 0
+) -> dict[str, Any]:
     """Correlations with human scores, by encoder: over random splits by reference, and in the authors' own split where there is one."""
     given = datasets.load(dataset, root)
     parts = regress.splits(given.groups, splits, seed=seed)
     own = None if given.split is None else [regress.published(given.split, given.groups, seed=seed)]
     found: dict[str, Any] = {}
     for name, load in common.encoders.items():
-        x = embed.embed(given.files, load(), view, common.batch, common.cache, workers, common.progress)
+        x = embed.embed(given.files, load(), view, common.batch, common.cache, workers, common.progress, short_side)
         published = None if own is None else regress.probe(x, given.scores, own)["splits"][0]
         found[name] = {"dimensions": x.shape[1], **regress.probe(x, given.scores, parts), "published_split": published}
     counts = {"images": len(given), "groups": len(set(given.groups))}
-    return report("scores", {"dataset": given.name, "sign": given.sign, "view": view, "splits": splits, "seed": seed}, found, counts)
+    return report(
+        "scores", {"dataset": given.name, "sign": given.sign, "view": view, "short_side": short_side, "splits": splits, "seed": seed}, found, counts
+    )
 
 
 def report(task: str, settings: dict[str, Any], encoders: dict[str, Any], counts: dict[str, Any]) -> dict[str, Any]:
@@ -170,8 +174,8 @@ def main(
     """Evaluate frozen encoders by linear probes."""
     from degrade.datasets.generate import device_of
 
-    with one_sentence():
-        context.obj = Common(loaders(encoder, weights, checkpoint, device_of(device)), batch, Path(cache) if cache else None, progress)
+    # Asked for by the command, so that its --help needs no encoder.
+    context.obj = lambda: Common(loaders(encoder, weights, checkpoint, device_of(device)), batch, Path(cache) if cache else None, progress)
 
 
 @app.command("synthetic")
@@ -188,7 +192,7 @@ def command_synthetic(
 ) -> None:
     """Type, level and area of known degradations, without human scores."""
     with one_sentence():
-        finish(of_synthetic(photographs, synthetic.Settings(size, count, repeats, severity, folds, seed), context.obj), out)
+        finish(of_synthetic(photographs, synthetic.Settings(size, count, repeats, severity, folds, seed), context.obj()), out)
 
 
 @app.command("scores")
@@ -198,13 +202,14 @@ def command_scores(
     root: Path = typer.Option(..., help="The folder that its authors' files were unpacked into."),
     out: Path = typer.Option(..., help="The JSON file to write."),
     view: str = typer.Option("crops", help="crops (five of the frame, five at half its size) or whole."),
+    short_side: int = typer.Option(0, help="Reduce larger images to this short side first, as SPAQ's authors do to 512; 0 leaves them."),
     splits: int = typer.Option(10, help="Random splits of 80 to 20 % by reference."),
     seed: int = 0,
     workers: int = typer.Option(0, help="Processes that read images."),
 ) -> None:
     """Correlation with human scores."""
     with one_sentence():
-        finish(of_scores(dataset, root, view, splits, seed, workers, context.obj), out)
+        finish(of_scores(dataset, root, context.obj(), view, short_side, splits, seed, workers), out)
 
 
 def finish(found: dict[str, Any], out: Path) -> None:

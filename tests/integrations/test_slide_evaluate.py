@@ -256,7 +256,7 @@ def test_a_split_of_the_authors_is_measured_too(kadid, tmp_path):
     with (tmp_path / "labels_image.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["name", "mos", "is_valid"], *rows])
     common = evaluate.Common({"it": lambda: Embedder("it", statistics)}, 8, None, False)
-    found = evaluate.of_scores("flive", tmp_path, "whole", 2, 0, 0, common)["encoders"]["it"]
+    found = evaluate.of_scores("flive", tmp_path, common, "whole", splits=2)["encoders"]["it"]
     assert found["dimensions"] == 9 and found["published_split"]["test"] == 15 and found["published_split"]["srcc"] > 0.9
 
 
@@ -292,7 +292,10 @@ def test_crops_are_averaged_and_scales_stand_side_by_side(kadid, trained):
         z = encoder(embed.crops(image, 32).float() / 255)
         np.testing.assert_allclose(row, torch.cat([z[:5].mean(0), z[5:].mean(0)]).numpy(), rtol=1e-4, atol=1e-5)
     whole = embed.embed(files, Embedder("it", encoder), "whole", progress=False)
-    assert encoder.step == 16
+    small = embed.embed(files, Embedder("it", encoder), "whole", progress=False, short_side=24)
+    assert encoder.step == 16 and not np.allclose(small, whole, atol=1e-3)
+    reduced = embed.whole(embed.resampled(image, 24, 35), 16)
+    np.testing.assert_allclose(small[2], encoder(reduced.float() / 255)[0].numpy(), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(whole[2], encoder(embed.whole(image, 16).float() / 255)[0].numpy(), rtol=1e-4, atol=1e-5)
 
 
@@ -308,6 +311,7 @@ def test_bad_images_views_encoders_and_caches_get_one_sentence(kadid, tmp_path):
             r"broken\.png' cannot be used: .*; accepted: image files",
         ),
         (lambda: embed.embed(files, Embedder("it", statistics), "half", progress=False), r"view='half' is not accepted; accepted: crops, whole\."),
+        (lambda: embed.embed(files, Embedder("it", statistics), short_side=-1), r"short_side=-1 is not accepted; accepted: a number of pixels, or 0"),
         (lambda: embed.embed(files, Embedder("it", lambda x: x), progress=False), r"encoder 'it' gave \(20, 3, 224, 224\) for 20 images"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -346,6 +350,12 @@ def test_bad_arguments_get_one_sentence(folder, trained, tmp_path, arguments, me
     done = run(*given, "--out", tmp_path / "found.json")
     assert done.exit_code == 2 and message in done.output.replace("\n", " "), done.output
     assert not (tmp_path / "found.json").exists()
+
+
+@pytest.mark.parametrize("command", ["synthetic", "scores"])
+def test_help_needs_no_encoder(command):
+    done = CliRunner().invoke(evaluate.app, [command, "--help"])
+    assert done.exit_code == 0 and "--seed" in done.output
 
 
 def test_without_scikit_learn_the_probe_of_types_says_so(folder, monkeypatch):
