@@ -35,13 +35,11 @@ class Embedder(NamedTuple):
 
     name    in results
     call    images b 3 h w, float in 0…1, to embeddings b d
-    key     what else its embeddings depend on, such as a hash of its weights; of the cache
     device  where it is
     """
 
     name: str
     call: Callable[[Tensor], Tensor]
-    key: str = ""
     device: str = "cpu"
 
     @property
@@ -69,6 +67,12 @@ class Embedder(NamedTuple):
             TypeError, ValueError: what is no embedding, naming the encoder.
         """
         return embedding.embed(self.name, self.call, x.to(self.device).float() / 255)
+
+    def fingerprint(self, side: int) -> str:
+        """Of what it makes of a fixed image: another after a change of its weights or its code, which its name does not tell."""
+        x = torch.randint(0, 256, (1, 3, side, side), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+        z = self(x)
+        return hashlib.sha256((z / max(float(np.abs(z).max()), 1e-12)).astype(np.float16).tobytes()).hexdigest()[:16]
 
 
 # ---- views -------------------------------------------------------------------------------------------------------------------------
@@ -162,7 +166,7 @@ def embed(
         return np.concatenate(rows)
 
     listed = [[str(file.absolute()), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
-    return cached(cache, {"encoder": encoder.name, "key": encoder.key, "view": view, "size": size, "short_side": short_side, "files": listed}, made)
+    return cached(cache, encoder, size, {"view": view, "short_side": short_side, "files": listed}, made)
 
 
 def _row(encoder: Embedder, x: Tensor) -> Array:
@@ -174,16 +178,19 @@ def _row(encoder: Embedder, x: Tensor) -> Array:
 # ---- the cache ---------------------------------------------------------------------------------------------------------------------
 
 
-def cached(folder: Path | None, key: dict[str, Any], made: Callable[[], Array]) -> Array:
-    """An array as it was made under an equal key before, or made now and kept under it.
+def cached(folder: Path | None, encoder: Embedder, side: int, settings: dict[str, Any], made: Callable[[], Array]) -> Array:
+    """An array as it was made by an equal encoder under equal settings before, or made now and kept.
+
+    Args:
+        side: of square images that the encoder takes.
 
     Raises:
         ValueError: a file that is damaged.
     """
     if folder is None:
         return made()
-    text = json.dumps(key, sort_keys=True)
-    name = "".join(c if c.isalnum() else "-" for c in str(key["encoder"]))[-60:]
+    text = json.dumps({"encoder": encoder.name, "fingerprint": encoder.fingerprint(side), "side": side, **settings}, sort_keys=True)
+    name = "".join(c if c.isalnum() else "-" for c in encoder.name)[-60:]
     path = folder / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz"
     if path.exists():
         try:

@@ -6,7 +6,6 @@ Encoders stay as they are; probes on their embeddings are linear. All encoders o
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -63,7 +62,7 @@ def loaders(specs: Sequence[str], weights: Sequence[str], checkpoints: Sequence[
 
 def of_checkpoint(path: Path, device: str) -> Loader:
     def load() -> embed.Embedder:
-        return embed.Embedder(str(path), model.load(path, device), digest(path), device)
+        return embed.Embedder(str(path), model.load(path, device), device)
 
     return load
 
@@ -73,13 +72,9 @@ def loader(spec: str, weights: Path | None, device: str) -> Loader:
         from degrade.probing.encoders import encoder
 
         name = f"{spec} {weights}" if weights else spec
-        return embed.Embedder(name, encoder(spec, weights, device), digest(weights) if weights else "", device)
+        return embed.Embedder(name, encoder(spec, weights, device), device)
 
     return load
-
-
-def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 # ---- both evaluations --------------------------------------------------------------------------------------------------------------

@@ -226,7 +226,7 @@ def test_scores_are_predicted_and_a_rerun_is_immediate(kadid, trained, tmp_path,
     calls = []
 
     def counted(x):
-        calls.append(len(x))
+        calls.append(len(x) - (len(x) == 1))  # one is asked for to see whether the encoder has changed
         return statistics(x)
 
     counted.size = 32
@@ -322,7 +322,7 @@ def test_bad_images_views_encoders_and_caches_get_one_sentence(kadid, tmp_path):
     kept.write_bytes(kept.read_bytes()[:50])
     with pytest.raises(ValueError, match=r"a-b-c-.*npz' cannot be read: .*; delete it, and it is made again\."):
         embed.embed(files, statistic, "whole", cache=tmp_path / "cache", progress=False)
-    embed.embed(files, statistic._replace(key="other weights"), "whole", cache=tmp_path / "cache", progress=False)
+    embed.embed(files, statistic._replace(call=nothing), "whole", cache=tmp_path / "cache", progress=False)  # of one name, but another encoder
     assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
