@@ -34,6 +34,7 @@ INTEGRATIONS = [  # the libraries beside which degrade is tested
     "datasets>=3.0",
     "lightly>=1.5",
     "lightning>=2.4",
+    "scikit-learn>=1.4",
     "timm>=1.0",
     "torchvision>=0.21",
     "webdataset>=0.2",

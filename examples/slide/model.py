@@ -144,6 +144,7 @@ class Encoder:
     def __init__(self, model: Slide, name: str = "slide") -> None:
         self.model, self.name = model.eval(), name
         self.size = (model.shape.size, model.shape.size)
+        self.step = model.patch * model.shape.grid  # it takes other sizes that are multiples of this
 
     @torch.no_grad()
     def __call__(self, x: Tensor) -> Tensor:
