@@ -19,7 +19,7 @@ PRESETS: dict[str, dict[str, int]] = {
     "tiny": {"embed_dim": 192, "depth": 12, "num_heads": 3, "patch_size": 16},
     "small": {"embed_dim": 384, "depth": 12, "num_heads": 6, "patch_size": 16},
 }
-LOCALS, TRUNKS, POOLS = ("tokens", "crops"), ("shared", "separate"), ("max", "mean", "gem")
+LOCALS, TRUNKS, POOLS, STEMS = ("tokens", "crops"), ("shared", "separate"), ("max", "mean", "gem"), ("patches", "lite0")
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -35,6 +35,7 @@ class Shape:
     pool    of the regions' features, in the embedding: "max", "mean", or "gem", the generalised mean of power 3 of their magnitudes. A maximum
             keeps what is in one region alone
     head    width of the projections that the objective compares
+    stem    "patches": the transformer sees pixels. "lite0": what the frozen first stages of EfficientNet-Lite0, trained on ImageNet, say of them
     """
 
     preset: str = "mini"
@@ -44,9 +45,10 @@ class Shape:
     trunks: str = "shared"
     pool: str = "max"
     head: int = 128
+    stem: str = "patches"
 
     def __post_init__(self) -> None:
-        for name, accepted in (("preset", tuple(PRESETS)), ("local", LOCALS), ("trunks", TRUNKS), ("pool", POOLS)):
+        for name, accepted in (("preset", tuple(PRESETS)), ("local", LOCALS), ("trunks", TRUNKS), ("pool", POOLS), ("stem", STEMS)):
             if getattr(self, name) not in accepted:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not accepted; accepted: {', '.join(accepted)}.")
         step = PRESETS[self.preset]["patch_size"] * max(self.grid, 1)
@@ -73,8 +75,8 @@ class Slide(nn.Module):
         super().__init__()
         self.shape, given = shape, PRESETS[shape.preset]
         self.dim, self.patch = given["embed_dim"], given["patch_size"]
-        self.trunk = transformer(shape.size, **given)
-        self.local_trunk = transformer(shape.size, **given) if shape.trunks == "separate" else None
+        self.trunk = transformer(shape)
+        self.local_trunk = transformer(shape) if shape.trunks == "separate" else None
         self.global_head, self.local_head = (projection(self.dim, shape.head) for _ in range(2))
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(3, 1, 1), persistent=False)
@@ -117,10 +119,20 @@ class Slide(nn.Module):
         return torch.cat([whole, regions.abs().clamp(min=1e-6).pow(3).mean(1).pow(1 / 3)], 1)
 
 
-def transformer(size: int, **given: int) -> nn.Module:
+def transformer(shape: Shape) -> nn.Module:
     from timm.models.vision_transformer import VisionTransformer
 
-    return VisionTransformer(img_size=size, num_classes=0, global_pool="", class_token=False, dynamic_img_size=True, **given)  # type: ignore[arg-type]
+    from .stem import EMBEDS
+
+    return VisionTransformer(
+        img_size=shape.size,
+        num_classes=0,
+        global_pool="",
+        class_token=False,
+        dynamic_img_size=True,
+        embed_layer=EMBEDS[shape.stem],
+        **PRESETS[shape.preset],  # type: ignore[arg-type]
+    )
 
 
 def projection(dim: int, head: int) -> nn.Module:
@@ -164,13 +176,11 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Encoder:
     return Encoder(model.to(device), Path(path).stem)
 
 
-def encoder(path: str | Path | None = None, preset: str = "mini", size: int = 128, seed: int = 0) -> Encoder:
-    """That of a checkpoint; without one a model of random weights."""
-    if path is not None:
-        return load(path)
+def untrained(shape: Shape = Shape(), seed: int = 0) -> Encoder:
+    """What training begins with."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Encoder(Slide(Shape(preset, size)), f"random-{preset}")
+        return Encoder(Slide(shape), "untrained")
 
 
 def read(path: str | Path) -> dict[str, Any]:

@@ -204,6 +204,7 @@ def main(
     local: str = typer.Option("tokens", help="What the local branch sees: tokens or crops."),
     trunks: str = typer.Option("shared", help="shared or separate."),
     pool: str = typer.Option("max", help="Of regions, in the embedding: max, mean or gem."),
+    stem: str = typer.Option("patches", help="patches, or lite0: frozen stages of an ImageNet network, for short trainings."),
     degradations: str = typer.Option("local", help="local, whole or arniqa."),
     k: int = typer.Option(3, help="The most degradations of one image."),
     objective: str = typer.Option("slide", help="slide or simclr."),
@@ -238,7 +239,7 @@ def main(
         thresholds = Thresholds(area, coverage, visible, severity, scale, overlap)
         config = Config(
             steps or math.ceil(epochs * len(photographs) / batch), batch, seed, degradations, k, short_side or None, lr, weight_decay, warmup, clip,
-            chosen_amp(amp, place.device), Shape(preset, size, grid, local, trunks, pool),
+            chosen_amp(amp, place.device), Shape(preset, size, grid, local, trunks, pool, stem=stem),
             Objective(objective, exclusion, thresholds, temperature, local_weight, regions),
         )  # fmt: skip
         run(photographs, config, out, place, stop_after or None, every, workers, fresh, progress)
