@@ -152,6 +152,22 @@ def test_one_area_one_type_and_words():
     assert page.stems(["a/b", "a:b", "", "A B"]) == ["encoder-a-b", "encoder-a-b_", "encoder-unnamed", "encoder-A-B__"]
 
 
+def test_seeds_share_a_colour():
+    assert [charts.kind_of(name) for name in ("local 0", "local-12", "x #2", "resnet18", "7", "a 1 b")] == [
+        "local",
+        "local",
+        "x",
+        "resnet18",
+        "7",
+        "a 1 b",
+    ]
+    found = degrade.probe({name: mean_colour for name in ("local 0", "whole", "local 1")}, images(), **{**QUICK, "types": "white_noise"}).data
+    panel = charts.overview(found).axes[0]
+    assert [text.get_text() for text in panel.get_legend().get_texts()] == ["local", "whole", "pixels"]
+    colours = [line.get_color() for line in panel.lines[:4]]
+    assert colours[0] == colours[2] and len(set(colours)) == 3
+
+
 # ---- the images ----------------------------------------------------------------------------------------------------------
 
 

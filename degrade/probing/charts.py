@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,14 +27,22 @@ Values = Sequence[Any]  # [estimate, low, high] or None for each area
 
 
 def overview(data: dict[str, Any]) -> Figure:
-    """All encoders, over all types: local sensitivity against both controls, and detection, along the area."""
+    """All encoders, over all types: local sensitivity against both controls, and detection, along the area.
+
+    Those whose names differ in a number at the end alone, such as trainings with several seeds, have one colour and one line in the legend.
+    """
     figure = _figure(12.6, 4.1)
     panels = figure.subplots(1, 3)
-    for i, name in enumerate(data["encoders"]):
-        own = data["overall"][name]
-        colour, dashed = (NULL_COLOUR, True) if name == data["null"] else (COLOURS[i % len(COLOURS)], False)
+    kinds = list(dict.fromkeys(kind_of(name) for name in data["encoders"]))
+    told: set[str] = set()
+    for name in data["encoders"]:
+        own, kind = data["overall"][name], kind_of(name)
+        colour, dashed = (NULL_COLOUR, True) if name == data["null"] else (COLOURS[kinds.index(kind) % len(COLOURS)], False)
+        alone = sum(kind_of(other) == kind for other in data["encoders"]) == 1
+        label = name if alone else "_" if kind in told else kind  # a legend leaves out what begins with _
+        told.add(kind)
         for axis, values in zip(panels, (own["sensitivity"]["euclidean"]["mse"], own["sensitivity"]["euclidean"]["ssim"], own["auc"]["local"])):
-            curve(axis, own["areas"], values, name, colour, dashed)
+            curve(axis, own["areas"], values, label, colour, dashed)
     for axis, against in zip(panels, ("MSE", "1 − SSIM")):
         _dress(axis, data, f"Local sensitivity, against equal {against}", 1.0)
         axis.set_ylim(bottom=0.0)
@@ -41,6 +50,11 @@ def overview(data: dict[str, Any]) -> Figure:
     panels[2].set_ylim(0.4, 1.02)
     panels[0].legend(frameon=False, fontsize=8)
     return figure
+
+
+def kind_of(name: str) -> str:
+    """A name without a number that stands apart at its end."""
+    return re.sub(r"[ _#-]+\d+$", "", name) or name
 
 
 def of_encoder(data: dict[str, Any], name: str) -> Figure:
