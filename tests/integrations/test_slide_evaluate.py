@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from typer.testing import CliRunner
 
-from examples.slide import checkpoint, embed, evaluate, model, synthetic
+from examples.slide import checkpoint, embed, evaluate, experiment, model, synthetic
 from examples.slide.embed import Embedder
 from examples.slide.model import Shape, Slide
 
@@ -200,6 +200,34 @@ def test_the_command_tells_of_every_encoder(folder, trained, tmp_path, monkeypat
     assert whole["nothing"] == pytest.approx(0.25) and whole[f"statistics {trained[0]}"] > 0.5
     assert found["encoders"]["nothing"]["whole"]["severity_srcc"]["mean"] == 0
     assert f"{trained[0]}, local: type_accuracy " in done.output and done.output.count("\n") == 8
+
+
+def test_encoders_are_those_of_the_probe(folder, tmp_path):
+    done = run("--encoder", "by hand=statistics", "synthetic", folder, "--out", tmp_path / "found.json", *SMALL)
+    assert done.exit_code == 0, done.output
+    found = json.loads((tmp_path / "found.json").read_text())["encoders"]
+    assert list(found) == ["by hand"] and found["by hand"]["whole"]["dimensions"] == 36
+    assert found["by hand"]["whole"]["type_accuracy"]["mean"] > 0.5
+
+
+def test_the_experiment_from_end_to_end(folder, tmp_path, monkeypatch):
+    (tmp_path / "photos").mkdir()
+    for part in ("train", "held_out"):
+        (tmp_path / "photos" / part).symlink_to(folder)
+    monkeypatch.setattr(experiment, "SHAPE", SHAPE)
+    monkeypatch.setattr(experiment, "SEEDS", (3,))
+    monkeypatch.setattr(experiment, "PROBE", {"types": ["white_noise"], "levels": (5,), "areas": (0.1, 1.0), "positions": ("random",)})
+    (folder / "photo7-1.png").rename(tmp_path / "small.png")  # smaller than a crop
+    try:
+        for _ in range(2):  # the second time everything is there
+            experiment.main(tmp_path / "photos", tmp_path / "out", steps=1)
+    finally:
+        (tmp_path / "small.png").rename(folder / "photo7-1.png")
+    found = json.loads((tmp_path / "out/experiment.json").read_text())
+    names = ["local 3", "whole 3", "untrained", "statistics"]
+    assert found["probe"]["encoders"] == [*names, "pixels"] and list(found["synthetic"]["encoders"]) == names
+    assert found["training"]["steps"] == 1 and found["probe"]["overall"]["local 3"] != found["probe"]["overall"]["whole 3"]
+    assert (tmp_path / "out/probe/probe.png").exists() and (tmp_path / "out/runs/whole-3/last.pt").exists()
 
 
 # ---- human scores ------------------------------------------------------------------------------------------------------------------
