@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ import torch
 
 from benchmarks import timing
 from benchmarks.run import commit, machine
+from benchmarks.text import checked, megabytes, significant
 from degrade import Local, Pipeline, banks, datasets, masks
 from degrade.cli.demo import photograph
 from degrade.datasets import manifest
@@ -30,6 +32,8 @@ from degrade.datasets.decode import Decoder
 from degrade.datasets.encode import encode
 from degrade.storing import write_whole
 
+COLUMNS = ("pipeline", "results", "images/s", "× decode and encode alone", "memory", "check")
+RIGHT = COLUMNS[1:5]
 HEIGHT, WIDTH = 384, 512  # the size of KADIS-700k's references
 PIPELINES = {
     "kadid10k": lambda: banks.kadid10k(seed=1),
@@ -88,14 +92,26 @@ def measure(name: str, images: int, per_image: int, format: str, workers: int, r
             whole.append(time.perf_counter() - start)
             alone.append(codecs_alone(src, made, copy, format, workers))
             shutil.rmtree(copy)
-        count = images * per_image
+        count, damaged = images * per_image, datasets.verify(made)
+        checks = {"verify": "ok" if not damaged else f"{len(damaged)} files are not those of the manifest"}
         return {
-            "pipeline": name, "images": images, "per_image": per_image, "format": format, "workers": workers, "size": [HEIGHT, WIDTH],
+            "pipeline": name, "device": "cpu", "checks": checks, "ok": not damaged, "images": images, "per_image": per_image, "format": format, "workers": workers, "size": [HEIGHT, WIDTH],
             "seconds": timing.summary(whole), "codecs_seconds": timing.summary(alone), "ratio": float(np.median(whole) / np.median(alone)),
             "images_per_s": count / float(np.median(whole)), "rss_bytes": psutil.Process().memory_info().rss,
         }  # fmt: skip
     finally:
         shutil.rmtree(root)
+
+
+def cells(row: dict[str, Any]) -> list[str]:
+    """One row under COLUMNS."""
+    if not row["ok"]:
+        return [row["pipeline"], *["—"] * 4, checked(row)]
+    count, (height, width) = row["images"] * row["per_image"], row["size"]
+    return [
+        row["pipeline"], f"{count} of {width} x {height}, {row['format']}, {row['workers']} threads", significant(row["images_per_s"]), f"{row['ratio']:.2f}",
+        megabytes(row["rss_bytes"]), checked(row),
+    ]  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -113,9 +129,14 @@ def main(arguments: list[str] | None = None) -> int:
     for name in PIPELINES:
         rows.append(measure(name, args.images, args.per_image, args.format, args.workers, args.rounds))
         row = rows[-1]
-        print(f"{name:<24}{row['images_per_s']:8.1f} images/s   {row['ratio']:.2f} x codecs alone   {row['rss_bytes'] / 1e6:.0f} MB", flush=True)
+        print("   ".join(f"{cell} {unit}" for cell, unit in zip(cells(row), ("", "", "images/s", "x codecs alone", "", ""))), flush=True)
     if args.out:
-        write_whole(args.out, json.dumps({"machine": {**machine(), "load_before": load}, "commit": commit(), "generate": rows}, indent=1) + "\n")
+        told = {key: value for key, value in vars(args).items() if key != "out"}
+        result = {
+            "machine": {**machine(), "load_before": load}, "commit": commit(), "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "args": {"suite": "generate", **told}, "rows": rows,
+        }  # fmt: skip
+        write_whole(args.out, json.dumps(result, indent=1) + "\n")
     return 0
 
 
