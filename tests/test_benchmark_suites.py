@@ -14,7 +14,7 @@ pytest.importorskip("rich")
 pytest.importorskip("skimage")
 pytest.importorskip("PIL")
 
-from benchmarks import beside, build, images, memory, peers, peers_gpu, plots, report, run, scaling, suites, timing, training  # noqa: E402
+from benchmarks import beside, build, generate, images, memory, peers, peers_gpu, plots, report, run, scaling, suites, timing, training  # noqa: E402
 
 # Steps of 8 bits by which a peer differs at most, and on average. Blurs of torchvision and albumentations reflect at the border, kornia's is not cut; of
 # JPEG torch and kornia do an approximation, and albumentations changes places of red and blue; kornia's and albumentations' lines are drawn otherwise.
@@ -143,6 +143,25 @@ def test_a_row_of_scaling_says_where_time_grows_faster_than_bytes(slow, faster, 
     assert len(line) == len(scaling.COLUMNS) and line[8] == ("yes" if faster else "no")
 
 
+def test_generate_beside_codecs_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(generate, "PIPELINES", {"kadid10k": generate.PIPELINES["kadid10k"]})
+    monkeypatch.setattr(generate, "HEIGHT", 24)
+    monkeypatch.setattr(generate, "WIDTH", 32)
+    options = ["--images", "2", "--per-image", "2", "--rounds", "1", "--workers", "2", "--out", str(tmp_path / "a.json")]
+    threads = torch.get_num_threads()
+    try:
+        assert generate.main(options) == 0
+    finally:
+        torch.set_num_threads(threads)
+    capsys.readouterr()
+    assert report.main([str(tmp_path / "a.json")]) == 0
+    shown = capsys.readouterr().out
+    assert "| kadid10k | 4 of 32 x 24, png, 2 threads |" in shown and "ok: verify" in shown
+    row = json.loads((tmp_path / "a.json").read_text())["rows"][0]
+    assert row["ratio"] == pytest.approx(row["seconds"]["median"] / row["codecs_seconds"]["median"]) and row["ratio"] > 1
+    assert len(generate.cells(row)) == len(generate.cells({**row, "ok": False})) == len(generate.COLUMNS)
+
+
 def test_figures_of_what_results_hold(tmp_path):
     """A figure for each axis, points where the rows say; rows that are red or of no axis are not drawn."""
     pytest.importorskip("matplotlib")
@@ -165,7 +184,7 @@ def test_the_readme_shows_what_compares_and_no_notes():
     assert [len(r["rows"]) for suite in ("ops", "targets") if (r := report.headline({**base, "args": {"suite": suite}}))] == [1, 3]
     assert report.headline({**base, "args": {"suite": "cpu"}})["brief"]
     assert all(report.headline({**base, "args": {"suite": suite}}) is None for suite in ("area", "partitions", "scaling", "memory", "build", "batch"))
-    known = {*suites.SUITES, *run.SPECIAL, "loading", "training"}  # those two have commands of their own
+    known = {*suites.SUITES, *run.SPECIAL, "loading", "training", "generate"}  # those three have commands of their own
     assert set(report.WHOLE) <= known and set(report.LARGEST) <= known and set(report.TABLES) <= known
 
 
