@@ -47,10 +47,28 @@ def encoders(photos: Path, out: Path, steps: int) -> dict[str, Any]:
 
 
 def probed(photos: Path, out: Path, made: dict[str, Any]) -> dict[str, Any]:
-    """The probe's numbers over all types and of each, without those of single conditions."""
+    """The probe's numbers over all types, and the main ones of each; out/probe has all of them."""
     images = pictures.read([str(photos / "held_out")], SHAPE.size, 1000).images
-    found = degrade.probe(made, images, out / "probe", **PROBE)
-    return {name: value for name, value in found.data.items() if name != "rows"}
+    data = degrade.probe(made, images, out / "probe", **PROBE).data
+    kept = {name: data[name] for name in ("versions", "settings", "encoders", "unchanged", "controls", "overall")}
+    return {
+        **kept,
+        "images": len(images),
+        "types": {kind: {name: main_numbers(own) for name, own in of.items()} for kind, of in data["types"].items()},
+    }
+
+
+def main_numbers(own: dict[str, Any]) -> dict[str, Any]:
+    return {"sensitivity": own["sensitivity"]["euclidean"], "auc": own["auc"]["local"], "threshold": own["threshold"]["local"]}
+
+
+def rounded(value: Any) -> Any:
+    """Numbers to five digits, wherever they are."""
+    if isinstance(value, dict):
+        return {key: rounded(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(v) for v in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
 def told(photos: Path, out: Path, made: dict[str, Any]) -> dict[str, Any]:
@@ -64,7 +82,7 @@ def main(photos: Path, out: Path = typer.Option(...), steps: int = 1000) -> None
     """Write out/experiment.json, and out/probe/ with the probe's figures."""
     made = encoders(photos, out, steps)
     result = {"training": asdict(config("local", 0, steps)), "probe": probed(photos, out, made), "synthetic": told(photos, out, made)}
-    (out / "experiment.json").write_text(json.dumps(result, indent=1) + "\n")
+    (out / "experiment.json").write_text(json.dumps(rounded(result)) + "\n")
 
 
 if __name__ == "__main__":
