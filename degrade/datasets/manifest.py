@@ -12,8 +12,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from degrade.distributions import Array
 from degrade.label_table import params_of
 from degrade.labels import Labels
@@ -129,6 +127,8 @@ def sync(path: Path) -> None:
 
 def psnr(a: Array, b: Array) -> float | None:
     """Of two uint8 images, in dB; None where they are equal."""
+    import cv2  # here, so that importing the package stays light
+
     error = cv2.norm(a, b, cv2.NORM_L2SQR) / a.size
     return None if error == 0 else 10 * math.log10(255.0**2 / error)
 
