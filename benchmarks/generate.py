@@ -23,7 +23,7 @@ import psutil
 import torch
 
 from benchmarks import timing
-from benchmarks.run import commit, machine
+from benchmarks.machine import commit, machine
 from benchmarks.text import checked, megabytes, significant
 from degrade import Local, Pipeline, banks, datasets, masks
 from degrade.cli.demo import photograph
