@@ -264,6 +264,15 @@ def disc(area):
     return degrade.Labels(Pipeline(Local(degrade.Darken(0.5), mask)).sample([0], (SIDE, SIDE))).masks[0, 0].numpy()
 
 
+def test_errors_of_rounding_have_no_controls():
+    """Where nothing changes, 1 − SSIM is not quite 0, and a whole frame that changes nothing either has the same."""
+    chosen = settings("white_noise", (5,), (0.1,), "centre", 0.0, 0, 0.1)
+    part = {"area": np.full((1, 4), 0.1), "local/mse": np.array([[1e-10, 1e-4, 1e-4, 0.0]]), "local/ssim": np.array([[1e-2, 1e-2, 2e-6, 2e-6]])}
+    part |= {"mse/mismatch": np.array([[0.0, 0.0, 0.0, np.inf]]), "ssim/mismatch": np.zeros((1, 4))}
+    known, _ = summary.table(chosen, types.SimpleNamespace(read=lambda name: part))
+    assert known.used[:, 0].tolist() == [[True] * 4, [False, True, True, False], [False, True, False, False]]
+
+
 # ---- encoders whose results are known ------------------------------------------------------------------------------------
 
 

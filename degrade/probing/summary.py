@@ -13,7 +13,7 @@ from . import bootstrap
 from .conditions import Condition, Settings
 from .detection import FEWEST, held_out, wins
 from .embedding import METRICS, NULL, distances
-from .measure import ERRORS
+from .measure import ERRORS, NOISE
 from .store import CLEAN, Part, Store, name_of
 from .sweep import KINDS
 
@@ -39,7 +39,7 @@ class Table(NamedTuple):
     area: Array  # (k,) as measured
     error: Array  # (2, k, n) of the local condition, by kind
     mismatch: Array  # (2, k, n) of its controls
-    used: Array  # (3, k, n) which are there and near enough; of local all
+    used: Array  # (3, k, n) which are there, near enough, and of an error that is not rounding; of local all
 
 
 def table(settings: Settings, store: Store) -> tuple[Table, list[str]]:
@@ -62,9 +62,11 @@ def table(settings: Settings, store: Store) -> tuple[Table, list[str]]:
     def joined(key: str) -> Array:
         return np.concatenate([part[key] for part in parts])
 
-    mismatch = np.stack([joined(f"{e}/mismatch") for e in ERRORS])
-    used = np.concatenate([np.ones((1, *mismatch.shape[1:]), dtype=bool), mismatch <= settings.tolerance])
-    return Table(conditions, joined("area").mean(1), np.stack([joined(f"local/{e}") for e in ERRORS]), mismatch, used), unchanged
+    mismatch, error = (np.stack([joined(key.format(e)) for e in ERRORS]) for key in ("{}/mismatch", "local/{}"))
+    real = error > np.array([NOISE[e] for e in ERRORS])[:, None, None]
+    near = (mismatch <= settings.tolerance) & real & real[0]  # without an error in pixels there is none in SSIM
+    used = np.concatenate([np.ones((1, *mismatch.shape[1:]), dtype=bool), near])
+    return Table(conditions, joined("area").mean(1), error, mismatch, used), unchanged
 
 
 def measured(number: int, null: bool, settings: Settings, store: Store, known: Table, weight: Array) -> Measured:
