@@ -30,6 +30,7 @@ from degrade.cli.demo import photograph
 from degrade.datasets import manifest
 from degrade.datasets.decode import Decoder
 from degrade.datasets.encode import encode
+from degrade.datasets.generate import workers_of
 from degrade.storing import write_whole
 
 COLUMNS = ("pipeline", "results", "images/s", "× decode and encode alone", "memory", "check")
@@ -119,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--images", type=int, default=96, help="sources")
     parser.add_argument("--per-image", type=int, default=5)
     parser.add_argument("--format", default="png")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--workers", type=int, default=workers_of(None), help="threads, of the run and of the codecs alone")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write the JSON")
     args = parser.parse_args(arguments)

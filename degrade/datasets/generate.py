@@ -68,7 +68,7 @@ def generate(
         all_levels: of a bank, every type at every level in place of what it draws.
         shards: parts that are committed one after the other; by default one for each 256 images. Results do not depend on it.
         format: "png", "jpg" (quality 95: degrades once more), "webp" (without loss).
-        workers: threads that decode and encode; by default one for each processor.
+        workers: threads that decode and encode, by default one more than there are processors; of a cluster shards at once, one for each.
         device: "auto", "cpu", "cuda", …
         color: "srgb" converts by ICC profiles, "raw" does not.
         alpha: "white" or "black" paper shows through, or "drop".
@@ -86,7 +86,7 @@ def generate(
     """
     if engine not in ENGINES:
         raise ValueError(unknown("engine", engine, ENGINES))
-    threads, folder = workers_of(workers), Path(out)
+    threads, folder = workers_of(workers, engine), Path(out)
     where = device if engine == "ray" else device_of(device)  # on a cluster each worker finds its own
     sources = [sources] if isinstance(sources, (str, os.PathLike)) else sources
     for source in sources:
@@ -161,11 +161,12 @@ def levels(pipeline: Pipeline) -> tuple[list[Pipeline], list[str]]:
     return made, called
 
 
-def workers_of(workers: int | None) -> int:
-    """How many threads decode and encode."""
+def workers_of(workers: int | None, engine: str = "local") -> int:
+    """How many threads decode and encode; of a cluster, how many shards are done at once."""
     if workers is not None and workers < 1:
         raise ValueError(f"workers={workers} is not positive; accepted: 1 or more.")
-    return workers or os.cpu_count() or 1
+    processors = os.cpu_count() or 1
+    return workers or (processors + 1 if engine == "local" else processors)  # one of them waits for the disk, most of the time
 
 
 def device_of(device: str) -> str:
