@@ -24,7 +24,9 @@ PipelineFile = Annotated[Path | None, typer.Option(help="A pipeline, as Pipeline
 BankName = Annotated[str | None, typer.Option(help="A published bank in place of a pipeline.", show_default=False)]
 Seed = Annotated[int | None, typer.Option(min=0, max=(1 << 63) - 1, help="Another seed than the pipeline's.", show_default="0, or the file's")]
 Format = Annotated[str, typer.Option(help="png, jpg, webp (files), webdataset or parquet (shards of PNG).")]
-Workers = Annotated[int | None, typer.Option(help="Threads that decode and encode.", show_default="one a processor")]
+Workers = Annotated[
+    int | None, typer.Option(help="Threads that decode and encode.", show_default="one more than processors; with ray one a processor")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, …")]
 Color = Annotated[str, typer.Option(help="srgb converts by ICC profiles, raw does not.")]
 Alpha = Annotated[str, typer.Option(help="What shows through: white or black paper; drop takes colours without their alpha.")]
