@@ -81,6 +81,13 @@ def test_images_are_normalised():
         assert torch.allclose(seen[0][:, channel], (X[:, channel] - mean) / std)
 
 
+@pytest.mark.parametrize("one", [Encoder(nn.Flatten()), brisque], ids=("module", "statistics"))
+def test_bytes_are_refused(one):
+    """Their range is another."""
+    with pytest.raises(TypeError, match=r"x is torch\.uint8; accepted: images b 3 h w of floats in 0…1"):
+        one((X * 255).byte())
+
+
 def test_on_a_device():
     one = encoder(nn.Conv2d(3, 2, 1), device="meta")
     assert next(one.module.parameters()).is_meta

@@ -43,6 +43,8 @@ class Encoder:
 
     @torch.no_grad()
     def __call__(self, x: torch.Tensor) -> Any:
+        if not x.is_floating_point():
+            raise TypeError(f"x is {x.dtype}; accepted: images b 3 h w of floats in 0…1.")
         y = self.module((x - self.mean.to(x.device)) / self.std.to(x.device))
         if not isinstance(y, torch.Tensor):
             return y  # which is refused where it is used

@@ -24,8 +24,10 @@ def brisque(x: torch.Tensor) -> torch.Tensor:
     Source: Mittal, Moorthy, Bovik, "No-Reference Image Quality Assessment in the Spatial Domain", IEEE Transactions on Image Processing 21(12), 2012.
 
     Raises:
-        ValueError: smaller images.
+        ValueError: smaller images. TypeError: integers.
     """
+    if not x.is_floating_point():
+        raise TypeError(f"x is {x.dtype}; accepted: images b 3 h w of floats in 0…1.")
     if min(x.shape[2:]) < 2 * TAPS:
         raise ValueError(f"images have {x.shape[2]}x{x.shape[3]} pixels; accepted: at least {2 * TAPS} a side.")
     luma = 255.0 * (x * torch.tensor([0.299, 0.587, 0.114], device=x.device).view(3, 1, 1)).sum(1, keepdim=True)
