@@ -214,3 +214,13 @@ def test_it_stands_in_no_other_mask():
     with pytest.raises(ValueError, match="blend='modulate' of GaussianBlur inside Partition is not accepted"):
         Partition(inner, cells.Grid())
     Local(Local(MeanShift(0.1), masks.Ellipse(), blend="modulate"), masks.Ellipse())
+
+
+@pytest.mark.device
+def test_a_level_that_changes_nothing_leaves_every_bit(device):
+    """Green moved by less than half a pixel, though its blend of equal values rounds."""
+    x = photo(3, *SIZE, torch.float32).to(device)
+    program = by(degrade.ColourShift(6.0)).sample(IDS, SIZE)
+    weak = ramp(top=0.05).to(device)  # up to an amount of 0.3
+    for backend in ("torch", "triton"):
+        assert torch.equal(degrade.apply(program, x, mask=weak, backend=backend), x)

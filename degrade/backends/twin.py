@@ -162,6 +162,8 @@ class _Run:
             part = theta[some]
             part[:, 0] = at_level(op, part[:, 0], level, count[some])
             new = self.changed(op, slot, rows[some], own[here], part, None)
+            if (same := op.identity(part)).any():  # as an amount of less than half a pixel
+                new = carried(torch.where(per_sample(same, own), own[here], new), new)
             new = blend(own[here], new.clamp(0.0, 1.0), weight[here], light[some], self.round)
             out[here] = blend(out[here], new, share(at[here], level), np.zeros(len(some), dtype=bool), self.round)
         return out
