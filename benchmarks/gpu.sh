@@ -12,8 +12,9 @@ run() {
 }
 
 nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
-jobs=$(nproc)
-run python3 -m pytest --mode gpu -m "device and not native and not heavy" -n $((jobs < 15 ? jobs : 15)) -q --junitxml "$out/tests.xml"
+jobs=$(($(nproc) < 15 ? $(nproc) : 15))
+run python3 -m pytest --mode gpu -m "device and not native and not heavy" -n $jobs -q --junitxml "$out/tests.xml"
+run python3 -m pytest --mode gpu --heavy tests/test_programs.py -n $jobs -q --junitxml "$out/programs.xml"
 for suite in targets peers area partitions batch sizes per_sample scaling dtypes memory build; do
   run python3 -m benchmarks.run --suite $suite --backend triton --quick --out "$out/$suite.json"
 done
@@ -23,6 +24,8 @@ fi
 run python3 -m benchmarks.training --model vit_small --crops multi --batch 64 --out "$out/training-vit_small-multi.json"
 run python3 -m benchmarks.report --plots "$out/plots" "$out"/*.json
 if command -v compute-sanitizer > /dev/null; then
-  run compute-sanitizer --error-exitcode 1 --tool memcheck python3 -m degrade doctor
+  for tool in memcheck racecheck; do
+    run compute-sanitizer --error-exitcode 1 --tool $tool python3 -m degrade doctor
+  done
 fi
 exit $failed
