@@ -15,7 +15,7 @@ nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
 jobs=$(($(nproc) < 15 ? $(nproc) : 15))
 run python3 -m pytest --mode gpu -m "device and not native and not heavy" -n $jobs -q --junitxml "$out/tests.xml"
 run python3 -m pytest --mode gpu --heavy tests/test_programs.py -n $jobs -q --junitxml "$out/programs.xml"
-for suite in targets peers area partitions batch sizes per_sample scaling dtypes memory build; do
+for suite in targets peers area partitions batch sizes per_sample scaling dtypes memory host build; do
   run python3 -m benchmarks.run --suite $suite --backend triton --quick --out "$out/$suite.json"
 done
 if python3 -c 'import torchvision' 2> /dev/null; then

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import banks, beside, build, generate, loading, memory, regions, scaling
+from benchmarks import banks, beside, build, generate, host, loading, memory, regions, scaling
 from benchmarks.text import checked, significant, spread, table, title
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ TIMED = *COLUMNS[:5], "ms (quartiles)", "host ms", *COLUMNS[5:]
 NO_GPU = "Not measured on a GPU yet."
 TABLES: dict[str, Any] = {  # modules with COLUMNS, RIGHT, those of figures, and cells(row)
     "banks": banks, "area": regions, "partitions": regions, "cpu": beside, "peers": beside, "memory": memory, "build": build, "scaling": scaling,
-    "loading": loading, "generate": generate,
+    "loading": loading, "generate": generate, "host": host,
 }  # fmt: skip
 WHOLE, LARGEST = ("banks", "targets", "cpu", "loading", "training"), ("ops",)
 

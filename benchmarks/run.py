@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from benchmarks import banks, beside, build, checks, memory, peers, regions, scaling, timing
+from benchmarks import banks, beside, build, checks, host, memory, peers, regions, scaling, timing
 from benchmarks.images import ids_of, in_dtype, photographs
 from benchmarks.machine import commit, machine
 from benchmarks.report import console_table
@@ -163,6 +163,7 @@ SPECIAL = {
     ),
     "memory": Special(lambda a, backend: memory.settings(a.op, backend, a.quick, a.batch), memory.run, (0.0, 0.0)),
     "scaling": Special(lambda a, backend: scaling.settings(a.op, backend), scaling.run, (SECONDS, QUICK_SECONDS)),
+    "host": Special(lambda a, backend: host.settings(a.op, a.batch), host.run, (SECONDS, QUICK_SECONDS)),
     "build": Special(lambda a, backend: build.settings(a.op), build.run, (0.0, 0.0)),
 }
 ONE_THREAD = "banks", "cpu"

@@ -100,6 +100,11 @@ class Pipeline(nn.Module):
             self._maps = self._maps.to(fn(self._maps[:0]).device)
         return self
 
+    @property
+    def maps(self) -> torch.Tensor | None:
+        """The maps that masks of the recipe store, (k, h, w) float32."""
+        return self._maps
+
     # ---- drawing ---------------------------------------------------------------------------------------------------------
 
     def sample(self, ids: Any, size: tuple[int, int], view: int = 0, program_ids: Any = None, mask_ids: Any = None, noise_ids: Any = None) -> Program:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+import degrade
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # benchmarks are run from a checkout and not installed
 
@@ -14,7 +16,7 @@ pytest.importorskip("rich")
 pytest.importorskip("skimage")
 pytest.importorskip("PIL")
 
-from benchmarks import beside, build, generate, images, memory, peers, peers_gpu, plots, report, run, scaling, suites, timing, training  # noqa: E402
+from benchmarks import beside, build, generate, host, images, memory, peers, peers_gpu, plots, report, run, scaling, suites, timing, training  # noqa: E402
 
 # Steps of 8 bits by which a peer differs at most, and on average. Blurs of torchvision and albumentations reflect at the border, kornia's is not cut; of
 # JPEG torch and kornia do an approximation, and albumentations changes places of red and blue; kornia's and albumentations' lines are drawn otherwise.
@@ -222,3 +224,16 @@ def test_a_quick_run_of_the_targets_fits_three_minutes_of_a_gpu():
         contestants = 2 + (sum(peer.op == op and "cuda" in peer.devices for peer in peers.PEERS) if area == 1.0 else 0)
         seconds += contestants * 1.25 * timing.CUDA_SECONDS + 3.0
     assert seconds < 180
+
+
+def test_what_the_host_does_for_a_batch():
+    wanted = host.settings("mean_shift,mixed*", 3)
+    assert [s.op for s in wanted] == ["mean_shift", "mixed ops: 4"] and [s.batch for s in host.settings("mean_shift", None)] == [1, 256]
+    rows = list(host.run(wanted, 0.0))
+    assert all(row["ok"] and row["sent_bytes"] > 1000 and min(row[name]["median"] for name in ("draw_ms", "plan_ms", "load_ms")) > 0 for row in rows)
+    assert rows[0]["launches"] == 1 and rows[1]["launches"] > 3 and json.loads(json.dumps(rows)) == rows
+    assert all(len(host.cells(row)) == len(host.COLUMNS) for row in rows)
+    one, other = (degrade.prepare(s.pipeline().sample([1], (32, 32))) for s in wanted)
+    assert host.alike(one, one) == "ok" and host.alike(one, other) != "ok"
+    (broken,) = host.run([suites.Setting("partition", "triton", "cpu", torch.uint8, 1, 1.0)], 0.0)
+    assert not broken["ok"] and len(host.cells(broken)) == len(host.COLUMNS)

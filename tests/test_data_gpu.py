@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from degrade import Compose, GaussianNoise, Jpeg, Local, MeanShift, Pipeline, masks
-from degrade.data import DeviceLoader
+from degrade.data import DeviceLoader, Prepare
 
 pytestmark = [pytest.mark.device, pytest.mark.gpu]
 
@@ -41,9 +41,14 @@ def test_tensors_that_the_loader_made_on_the_device():
     assert all(torch.equal(y, pipeline()((x // 2).cuda(), ids=ids)) for y, (x, ids) in zip(got, batches(4)))
 
 
-def test_the_host_waits_for_nothing():
-    given, pipe = batches(6), pipeline()
-    list(DeviceLoader(given, pipe, "cuda", ids=1, labels=True))  # builds kernels, checks values, fills pools
+@pytest.mark.parametrize("prepares", [False, True], ids=["", "prepared"])
+def test_the_host_waits_for_nothing(prepares):
+    given, pipe = batches(6), Pipeline(Compose(Local(MeanShift((0.1, 0.3)), masks.Blob()), Jpeg((10, 40)), GaussianNoise((0.05, 0.1))), seed=3)
+    want = [pipe(x.cuda(), ids=ids).cpu() for x, ids in given]
+    prepare = Prepare(pipe, collate_fn=lambda items: items[0], ids=1)
+    given = [prepare([batch]).pin_memory() for batch in given] if prepares else given
+    got = list(DeviceLoader(given, pipe, "cuda", ids=1, labels=True))  # builds kernels, checks values, fills pools
+    assert all(torch.equal(y.cpu(), w) for ((y, _), _), w in zip(got, want, strict=True))
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("error")
     try:

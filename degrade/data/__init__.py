@@ -4,9 +4,9 @@
 """
 
 from . import views
-from .batches import Collate, Numbered
+from .batches import Collate, Numbered, Prepare
 from .device import DeviceLoader
 from .indexed import Indexed
 from .transform import Transform
 
-__all__ = ["Collate", "DeviceLoader", "Indexed", "Numbered", "Transform", "views"]
+__all__ = ["Collate", "DeviceLoader", "Indexed", "Numbered", "Prepare", "Transform", "views"]

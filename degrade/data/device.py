@@ -20,6 +20,8 @@ from .stage import Stage
 class DeviceLoader:
     """Wrap a loader: its batches in their own structure, all tensors on the device, images degraded.
 
+    A loader whose `collate_fn` is `Prepare(pipeline, ids=…)` draws and plans in its workers, which spares the process that trains most of what the host does.
+
     On a GPU the next batch is pinned, copied and degraded on a side stream while the caller works on this one; the host waits for nothing, and a
     batch is ordered before what the caller's stream, that of the moment when it is asked for, does with it. A DataLoader with `pin_memory=True` pins in a
     thread of its own, which spares the host a copy. On other devices it is a plain wrapper.
@@ -80,11 +82,11 @@ class DeviceLoader:
 
     def _begin(self, lane: Plain | Side, batch: Any) -> tuple[Any, list[Labels], Any]:
         """Queue one batch: its copy and its degradation, and a mark behind them."""
-        images = self._stage.plan(batch)  # ids are read on the host, before they are moved
+        batch, images, prepared = self._stage.open(batch)  # ids are read on the host, before they are moved
         tensors = [leaf for _, leaf in walk(batch) if isinstance(leaf, torch.Tensor)]
         with lane.work(t for t in tensors if t.device.type != "cpu"):
             moved = mapped(batch, lambda _, leaf: lane.put(leaf) if isinstance(leaf, torch.Tensor) else leaf)
-            out, told = self._stage.run(moved, images, self.labels)
+            out, told = self._stage.run(moved, images, self.labels, prepared)
             return out, told, lane.done()
 
     def _finish(self, lane: Plain | Side, batch: Any, told: list[Labels], mark: Any) -> Any:

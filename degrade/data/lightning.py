@@ -10,7 +10,7 @@ from typing import Any
 
 from degrade.pipeline import Pipeline
 
-from .stage import Stage
+from .stage import PreparedBatch, Stage
 
 
 def _base() -> Any:
@@ -46,7 +46,7 @@ class DegradeCallback(Callback):  # type: ignore[misc]
         super().__init__()
         self._stage = Stage(pipeline, key, ids)
         self.pipeline, self.labels = pipeline, labels
-        self._plan: Any = None  # of the batch that is being moved
+        self._plan: list[Any] = []  # of the batch that is being moved: its images, and what is prepared for them
         self._wrapped: list[tuple[Any, str]] = []
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
@@ -83,15 +83,20 @@ class DegradeCallback(Callback):  # type: ignore[misc]
         self._wrapped.append((owner, name))
 
     def _before(self, hook: Callable[..., Any], batch: Any, dataloader_idx: int, training: bool) -> Any:
-        batch = hook(batch, dataloader_idx)
-        self._plan = self._stage.plan(batch) if training else None
-        return batch
+        if not isinstance(batch, PreparedBatch):
+            batch = hook(batch, dataloader_idx)
+            self._plan = [self._stage.plan(batch), []] if training else []
+            return batch
+        batch, *self._plan = self._stage.open(batch)
+        self._plan = self._plan if training else []
+        return hook(batch, dataloader_idx)
 
     def _after(self, hook: Callable[..., Any], batch: Any, dataloader_idx: int, training: bool) -> Any:
-        plan, self._plan = self._plan, None
-        if plan is None:
+        plan, self._plan = self._plan, []
+        if not plan:
             return hook(batch, dataloader_idx)
-        out, told = self._stage.run(batch, plan, self.labels)
+        images, prepared = plan
+        out, told = self._stage.run(batch, images, self.labels, prepared)
         out = hook(out, dataloader_idx)
         return (out, told[0] if len(told) == 1 else told) if self.labels else out
 

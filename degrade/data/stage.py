@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from degrade.distributions import Array
-from degrade.inputs import check_ids, content_ids
+from degrade.inputs import Images, check_ids, check_values, content_ids
 from degrade.labels import Labels
-from degrade.pipeline import Pipeline
+from degrade.pipeline import Pipeline, apply
+from degrade.prepared import Prepared, prepare
 
 from .images import images_in, opened
 from .nested import Path, at, mapped, paths_of
@@ -28,6 +31,44 @@ class Image:
     ids: Array
     view: int = 0
     many: bool = False  # a batch b 3 h w
+
+
+@dataclass(frozen=True)
+class PreparedBatch:
+    """A batch that is not degraded yet, and how it will be: what `Prepare` gives, and `DeviceLoader` opens."""
+
+    batch: Any
+    images: list[Image]
+    prepared: list[Prepared | None]  # of the images that go together; None where they are drawn when they are degraded
+    pipeline: int  # which drew it
+
+    def pin_memory(self) -> PreparedBatch:
+        """The same with its tensors in pinned memory, as a DataLoader with `pin_memory=True` asks for."""
+        return replace(self, batch=mapped(self.batch, lambda _, leaf: leaf.pin_memory() if isinstance(leaf, torch.Tensor) else leaf))
+
+
+class Group(NamedTuple):
+    """Images that are degraded together: a batch, or single ones of one size."""
+
+    images: list[Image]
+    tensors: list[torch.Tensor]
+    backs: list[Any]  # the way from each tensor back to what it was
+
+    @property
+    def many(self) -> bool:
+        return self.images[0].many
+
+    @property
+    def view(self) -> int:
+        return self.images[0].view
+
+    @property
+    def ids(self) -> Array:
+        return np.concatenate([image.ids for image in self.images])
+
+    @property
+    def batch(self) -> torch.Tensor:
+        return self.tensors[0] if self.many else torch.stack(self.tensors)
 
 
 class Stage:
@@ -49,6 +90,7 @@ class Stage:
         if isinstance(ids, (list, np.ndarray, torch.Tensor)):
             raise TypeError(f"ids is a {type(ids).__name__}; accepted: the key or position at which a sample holds its id, 'content', or None.")
         self.pipeline, self.key, self.ids = pipeline, key, ids
+        self._number = zlib.crc32(repr(pipeline).encode())  # tells a pipeline of another recipe or seed
 
     def plan(self, sample: Any) -> list[Image]:
         """Who the images of a sample or batch are. On the host, and in the order in which batches come: ids may be drawn here.
@@ -93,31 +135,76 @@ class Stage:
             raise ValueError(f"ids={self.ids!r} holds {len(given)} ids for {count} images; accepted: one id for each.")
         return given
 
-    def run(self, sample: Any, images: list[Image], labels: bool = False) -> tuple[Any, list[Labels]]:
-        """The sample degraded, and the labels of each image where they are wanted. Single images of equal sizes go together.
+    def groups(self, sample: Any, images: list[Image]) -> list[Group]:
+        """The images of a sample, those that go together side by side; in the same order wherever the sample lies.
+
+        Raises:
+            RuntimeError: images on a GPU inside a worker of a DataLoader.
+        """
+        out: dict[Any, Group] = {}
+        for image in images:
+            x, back = opened(at(sample, image.path, "key"))
+            check_worker(x)
+            alike = image.path if image.many else (x.shape, x.dtype, x.device, image.view)
+            group = out.setdefault(alike, Group([], [], []))
+            for own, new in zip(group, (image, x, back)):
+                own.append(new)
+        return list(out.values())
+
+    def prepare(self, sample: Any, check: bool) -> PreparedBatch:
+        """A sample with all that the host does for it, but for the stored masks, which the process that runs it has. Partitions and the like, masks that
+        are made of images, and clips are left to that. Values of images are checked, if that is wanted."""
+        images = self.plan(sample)
+        prepared: list[Prepared | None] = []
+        for group in self.groups(sample, images):
+            x = Images(group.batch, clips=True)
+            if check:
+                check_values(x.batch)
+            program = self.pipeline.sample(group.ids, (x.first.shape[2], x.first.shape[3]), group.view)
+            ready = prepare(program) if x.frames is None else None
+            prepared.append(Prepared(replace(program, maps=None), ready.plan) if ready and ready.plan else None)
+        return PreparedBatch(sample, images, prepared, self._number)
+
+    def open(self, batch: Any) -> tuple[Any, list[Image], list[Prepared | None]]:
+        """A batch as it came, or was prepared: who its images are, and what is prepared for them.
+
+        Raises:
+            ValueError: a batch that another pipeline prepared.
+        """
+        if not isinstance(batch, PreparedBatch):
+            return batch, self.plan(batch), []
+        if batch.pipeline != self._number:
+            raise ValueError("the batch was prepared by another pipeline; accepted: Prepare(pipeline) with this one, of equal recipe and seed.")
+        return batch.batch, batch.images, batch.prepared
+
+    def run(self, sample: Any, images: list[Image], labels: bool = False, prepared: Sequence[Prepared | None] = ()) -> tuple[Any, list[Labels]]:
+        """The sample degraded, and the labels of each image where they are wanted.
+
+        Args:
+            prepared: of all groups, if `open` gave any.
 
         Raises:
             RuntimeError: images on a GPU inside a worker of a DataLoader.
         """
         done: dict[Path, Any] = {}
         told: dict[Path, Labels] = {}
-        groups: dict[Any, list[tuple[Image, torch.Tensor, Any]]] = {}
-        for image in images:
-            x, back = opened(at(sample, image.path, "key"))
-            check_worker(x)
-            alike = image.path if image.many else (x.shape, x.dtype, x.device, image.view)
-            groups.setdefault(alike, []).append((image, x, back))
-        for group in groups.values():
-            first, x, back = group[0]
-            ids = np.concatenate([image.ids for image, _, _ in group])
-            got = self.pipeline(x if first.many else torch.stack([x for _, x, _ in group]), ids=ids, view=first.view, labels=labels)
-            y, said = got if labels else (got, None)
-            for i, (image, _, back) in enumerate(group):
-                done[image.path] = back(y if first.many else y[i])
+        groups = self.groups(sample, images)
+        for group, ready in zip(groups, prepared or (None,) * len(groups)):
+            y, said = self._degraded(group, ready, labels)
+            for i, (image, back) in enumerate(zip(group.images, group.backs)):
+                done[image.path] = back(y if group.many else y[i])
                 if said is not None:
-                    told[image.path] = said if first.many else said[i]
+                    told[image.path] = said if group.many else said[i]
         out = mapped(sample, lambda path, leaf: done.get(path, leaf))
         return out, [told[image.path] for image in images] if labels else []
+
+    def _degraded(self, group: Group, ready: Prepared | None, labels: bool) -> tuple[torch.Tensor, Labels | None]:
+        if ready is None:
+            got = self.pipeline(group.batch, ids=group.ids, view=group.view, labels=labels)
+            return got if labels else (got, None)
+        program = replace(ready.program, maps=self.pipeline.maps)
+        y = apply(Prepared(program, ready.plan), group.batch, backend=self.pipeline.backend, check="never", gradient=self.pipeline.gradient)
+        return y, Labels(program, ids=group.ids) if labels else None
 
 
 def tensors_of(labels: Labels) -> dict[str, torch.Tensor]:

@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from degrade import GaussianNoise, Local, Pipeline, masks
-from degrade.data import Numbered
+from degrade.data import Numbered, Prepare
 
 lightning = pytest.importorskip("lightning.pytorch")
 DegradeCallback = importlib.import_module("degrade.data.lightning").DegradeCallback
@@ -54,16 +54,16 @@ class Data(lightning.LightningDataModule):
         return [batch[0] + 20.0, batch[1]]
 
 
-def fit(model, callback, epochs=1, path=None, data=None, resume=None):
+def loader(collate_fn=None):
+    return DataLoader(Numbered(XS), batch_size=4, collate_fn=collate_fn)
+
+
+def fit(model, callback, epochs=1, path=None, data=None, resume=None, collate_fn=None):
     trainer = lightning.Trainer(
         max_epochs=epochs, limit_train_batches=2, accelerator="cpu", devices=1, callbacks=[callback], logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=1,
     )  # fmt: skip
-    loaders = (
-        {"datamodule": data}
-        if data
-        else {"train_dataloaders": DataLoader(Numbered(XS), batch_size=4), "val_dataloaders": DataLoader(Numbered(XS), batch_size=4)}
-    )
+    loaders = {"datamodule": data} if data else {"train_dataloaders": loader(collate_fn), "val_dataloaders": loader(collate_fn)}
     trainer.fit(model, ckpt_path=resume, **loaders)
     if path:
         trainer.save_checkpoint(path)
@@ -85,6 +85,15 @@ def test_a_modules_own_hooks_stand_around_it():
     model = fit(Normalised(), DegradeCallback(pipeline(), ids=1))
     assert all(torch.equal(image, pipeline()(XS[ids] * 0.5, ids=ids) - 10.0) for image, ids in model.seen)
     assert all(torch.equal(image, XS[ids] * 0.5 - 10.0) for image, ids in model.validated)
+
+
+def test_batches_that_workers_prepared():
+    for model in (Model(), Normalised()):
+        fit(model, DegradeCallback(pipeline(), ids=1), epochs=2, collate_fn=Prepare(pipe := pipeline(), ids=1))
+        half, less = (0.5, 10.0) if isinstance(model, Normalised) else (1.0, 0.0)
+        assert len(model.seen) == 4 and len(model.validated) >= 3
+        assert all(torch.equal(image, pipe(XS[ids] * half, ids=ids) - less) for image, ids in model.seen[:2])
+        assert all(torch.equal(image, XS[ids] * half - less) for image, ids in model.validated)
 
 
 @pytest.mark.filterwarnings("error:You have overridden")
