@@ -370,6 +370,22 @@ def test_chain_blends_once_against_the_image_before():
     torch.testing.assert_close(y, x + mask * (whole - x), atol=1e-6, rtol=0)
 
 
+@pytest.mark.device
+@pytest.mark.parametrize("depth", [1, 2])
+def test_what_is_in_a_chain_stays_in_its_mask(device, depth):
+    """Masks of a chain and of an op in it that share no pixel, in the middle of tiles: the op must not run where the chain is not blended."""
+    x = photo(9, 41, 70, torch.float32).to(device)
+    ends = [(u, v) for u in (0.2, 0.3, 0.45) for v in (0.6, 0.7, 0.85)]
+    for i, (near, far) in enumerate(ends):
+        inner = Local(degrade.MeanShift(0.5), masks.Rectangle(area=0.02, feather=0.0, aspect=1.0, centre=(far, far)))
+        for _ in range(depth):
+            inner = Local(Compose(inner, degrade.MeanShift(0.0, p=1.0)), masks.Rectangle(area=0.02, feather=0.0, aspect=1.0, centre=(near, near)))
+        pipe = Pipeline(inner, seed=i)
+        program = pipe.sample([i], (41, 70))
+        y = degrade.apply(program, x[[i]], backend="triton")
+        assert torch.equal(y, x[[i]]) and torch.equal(degrade.apply(program, x[[i]], backend="torch"), y)
+
+
 def test_directly_nested_masks_multiply():
     x = photo(1, 24, 30, torch.float32)
     bank = torch.rand(2, 24, 30, generator=torch.Generator().manual_seed(0))
@@ -391,6 +407,12 @@ def test_values_just_beyond_the_range_stay_outside_the_mask(backend, device):
     assert torch.equal(y[..., :4], x[..., :4])
     chain = Pipeline(Local(Compose(degrade.MeanShift(-0.1), degrade.GaussianBlur(1.0)), masks.FromTensor()), backend=backend)
     assert torch.equal(chain(x, ids=[0], mask=mask)[..., :4], x[..., :4])
+    x = torch.full((1, 3, 41, 70), 1.0005, device=device)
+    near, far = (masks.Rectangle(area=0.02, feather=0.0, aspect=1.0, centre=(at, at)) for at in (0.3, 0.7))
+    nested = Local(Compose(Local(Compose(degrade.MeanShift(0.5), degrade.MeanShift(-0.2)), far), degrade.MeanShift(0.1)), near)
+    y, labels = Pipeline(nested, backend=backend)(x, ids=[0], labels=True)
+    outside = (labels.masks[:, 2] == 0).expand_as(x[0])[None]
+    assert torch.equal(y[outside], x[outside]) and not torch.equal(y, x)
 
 
 def test_masks_pass_gradients():

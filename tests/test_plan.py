@@ -208,6 +208,8 @@ def test_rectangles_are_what_their_pixels_say():
     a, b = rect[:, :200], rect[:, 200:]
     assert np.array_equal(pixels(rectangles.intersect(a, b)), pixels(a) & pixels(b))
     assert np.array_equal(pixels(rectangles.shared(np.stack((a, b, a), 1))), pixels(a) & pixels(b))
+    for common in (rectangles.intersect(a, b), rectangles.shared(np.stack((a, b), 1))):  # or a tile around an empty one would seem to meet it
+        assert not common[:, ~pixels(common).any((1, 2))].any()
     frame = np.array([[0], [12], [0], [9]], dtype=np.int32)
     radius = rng.integers(0, 5, 400)
     for inside, by, grown in zip(pixels(rect), radius, pixels(rectangles.dilate(rect, radius, frame))):

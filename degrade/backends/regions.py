@@ -108,7 +108,8 @@ class Regions:
     def _dilate_chains(self) -> None:
         """A chain must be right on its support dilated by all that its ops read.
 
-        An op that computes whole blocks reads, from a pixel, its radius and the rest of the block at the end of it.
+        An op that computes whole blocks reads, from a pixel, its radius and the rest of the block at the end of it. Outside the chain around it there is
+        nothing for a chain to blend.
         """
         rows, regions = self.chain
         if not len(rows):
@@ -119,6 +120,12 @@ class Regions:
         read = read.cumsum(2, dtype=np.int32)
         reach, whole = read[:, rows, program.last[self.chain] + 1] - read[:, rows, program.first[self.chain]]
         self.rect[:, regions, rows] = self._grown(self.rect[:, regions, rows], reach[None], whole)[:, 0]
+        if self.depth > 1:
+            for region in np.unique(regions[program.parent[regions] >= 0]).tolist():  # rising, so that the chain around it is done
+                inner = rows[regions == region]
+                outer = self.leader[inner, program.parent[region]]
+                inner, outer = inner[outer >= 0], outer[outer >= 0]
+                self.rect[:, region, inner] = intersect(self.rect[:, region, inner], self.rect[:, outer, inner])
 
     def _rectangles(self, leads: Array) -> Array:
         """What all regions around a step share."""
