@@ -20,7 +20,6 @@ from degrade.kernels.lang import jit, tl
 
 pytestmark = pytest.mark.native
 
-
 # ---- what it does not do ----------------------------------------------------------------------------------------------------
 
 
