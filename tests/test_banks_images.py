@@ -8,6 +8,7 @@ import pytest
 import skimage.data
 import torch
 from bank_programs import WITH_TYPES, make, names
+from conformance_bytes import pillow_jpeg
 
 import degrade
 from degrade import Pipeline, banks
@@ -54,6 +55,6 @@ def test_the_data_set_of_imagenet_c_is_cut_to_8_bits_and_saved_at_quality_85(nam
     assert list(names(program)[0][1:]) == ["eight_bit", "jpeg"] and program.theta[0, -1, 0] == 85
     corrupted = degrade.apply(dataclasses.replace(program, code=np.where([[True, False, False]], program.code, -1).astype(np.int16)), x)
     eight = torch.floor(corrupted * 255 + 1e-3).to(torch.uint8)
-    want = conformance.pillow_jpeg(eight[0].permute(1, 2, 0).numpy(), {"quality": 85, "subsampling": "4:2:0"})
+    want = pillow_jpeg(eight[0].permute(1, 2, 0).numpy(), {"quality": 85, "subsampling": "4:2:0"})
     got = (saved(x, ids=[0]) * 255).round()[0].permute(1, 2, 0).numpy()
     assert np.mean(got != want) < 0.05 and np.abs(got - want).max() < 12  # a value on an edge between two bytes moves its block
