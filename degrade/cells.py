@@ -13,7 +13,7 @@ from .masks import _cells
 from .masks._cells import BOX, COUNT, FIRST, INDEX, MOST, RUNS, SECOND, Cell
 from .masks.base import drawn_value
 from .masks.segments import as_runs, labels_given
-from .op import Param
+from .parameter import Param
 from .program import CALL_MASK
 
 SEED = 1 << 24  # two whole numbers below it, which float32 holds, seed what is random

@@ -18,7 +18,7 @@ from .distributions import Array, parse
 from .errors import unknown
 from .masks._lattice import lattice
 from .masks.combine import evaluate, parts
-from .op import Param
+from .parameter import Param
 from .recipe import Compose, Local
 from .sheet import Sheet
 

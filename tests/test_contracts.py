@@ -15,6 +15,7 @@ LAYERS = (
     ("kernels",),
     ("stream", "errors", "storing"),
     ("distributions",),
+    ("parameter",),
     ("op", "gradients"),
     ("ops", "masks"),
     ("program", "program_data"),

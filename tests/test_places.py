@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_masks import ABOUT, _render, family, render, uniforms
+from mask_weights import ABOUT, family, render, render_tiles, uniforms
 
 import degrade
 from degrade import Choice, Compose, Local, LogUniform, MeanShift, Normal, Pipeline, Together, masks
@@ -224,7 +224,7 @@ def test_device_equals_twin(name, device):
     numbers = mask.draw(uniforms(mask, 6), 33, 48)
     out = torch.full((6, 33, 48), -1.0, device=device)
     arguments = out, torch.from_numpy(numbers).to(device), torch.zeros(1, device=device), mask.columns, 33, 48
-    launch_on(out, _render, (6 * 3 * 2,), arguments, {}, SHAPE=(type(mask).device,))
+    launch_on(out, render_tiles, (6 * 3 * 2,), arguments, {}, SHAPE=(type(mask).device,))
     assert torch.equal(out.cpu(), render(mask, numbers, 33, 48))
 
 

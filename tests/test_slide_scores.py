@@ -219,58 +219,45 @@ def test_images_that_are_not_there_are_counted(tmp_path, layout):
         scores.load(layout.__name__, tmp_path)
 
 
-def damaged(name, root):
-    """A data set with one thing wrong."""
-    if name == "another data set":
-        scores.load("kadid", root)
-    if name == "a score that is none":
-        kadid10k(root)
-        write_csv(root / "dmos.csv", ["dist_img", "ref_img", "dmos"], ["I01_01_01.png", "I01.png", "good"])
-        scores.load("kadid10k", root)
-    if name == "a score that is not finite":
-        kadid10k(root)
-        write_csv(root / "dmos.csv", ["dist_img", "ref_img", "dmos"], ["I01_01_01.png", "I01.png", "nan"])
-        scores.load("kadid10k", root)
-    if name == "other columns":
-        kadid10k(root)
-        write_csv(root / "dmos.csv", ["image", "score"], ["I01_01_01.png", "4"])
-        scores.load("kadid10k", root)
-    if name == "no rows":
-        kadid10k(root)
-        write_csv(root / "dmos.csv", ["dist_img", "ref_img", "dmos"])
-        scores.load("kadid10k", root)
-    if name == "a row without a score":
-        kadid10k(root)
-        write_csv(root / "dmos.csv", ["dist_img", "ref_img", "dmos"], ["I01_01_01.png", "I01.png", ""])
-        scores.load("kadid10k", root)
-    if name == "a line too short":
-        tid2013(root)
-        (root / "mos_with_names.txt").write_text("5.5 I01_01_1.bmp\nI01_01_2.bmp\n")
-        scores.load("tid2013", root)
-    if name == "an empty list":
-        tid2013(root)
-        (root / "mos_with_names.txt").write_text("\n")
-        scores.load("tid2013", root)
-    if name == "an unknown type":
-        csiq(root)
-        write_csv(root / "csiq.DMOS.csv", ["image", "dst_type", "dst_lev", "dmos"], ["1600", "fog", 1, 0.1])
-        scores.load("csiq", root)
-    if name == "arrays of another length":
-        live(root)
-        scipy.io.savemat(root / "dmos.mat", {"dmos": np.zeros((1, 9)), "orgs": np.zeros((1, 10))})
-        scores.load("live", root)
-    if name == "arrays of another name":
-        live(root)
-        scipy.io.savemat(root / "refnames_all.mat", {"names": np.zeros((1, 10))})
-        scores.load("live", root)
-    if name == "no file of MATLAB":
-        live(root)
-        (root / "dmos.mat").write_text("no file of MATLAB, whatever its name says " * 10)
-        scores.load("live", root)
-    if name == "an unknown set":
-        koniq10k(root)
-        write_csv(root / "koniq10k_distributions_sets.csv", ["image_name", "set"], *([f"{i}.jpg", "train"] for i in (10, 11, 12)))
-        scores.load("koniq10k", root)
+def kadid(root):
+    """The layout of no data set that is known."""
+
+
+KADID10K = ["dist_img", "ref_img", "dmos"]
+CSIQ_HEAD = ["image", "dst_type", "dst_lev", "dmos"]
+
+
+def rewritten(name, *rows):
+    """A table with these rows in place of its own."""
+    return lambda root: write_csv(root / name, *rows)
+
+
+def overwritten(name, text):
+    return lambda root: (root / name).write_text(text)
+
+
+def rearranged(name, **arrays):
+    return lambda root: scipy.io.savemat(root / name, arrays)
+
+
+DAMAGES = {  # a layout, and the one thing that is wrong with it
+    "another data set": (kadid, touch),
+    "a score that is none": (kadid10k, rewritten("dmos.csv", KADID10K, ["I01_01_01.png", "I01.png", "good"])),
+    "a score that is not finite": (kadid10k, rewritten("dmos.csv", KADID10K, ["I01_01_01.png", "I01.png", "nan"])),
+    "other columns": (kadid10k, rewritten("dmos.csv", ["image", "score"], ["I01_01_01.png", "4"])),
+    "no rows": (kadid10k, rewritten("dmos.csv", KADID10K)),
+    "a row without a score": (kadid10k, rewritten("dmos.csv", KADID10K, ["I01_01_01.png", "I01.png", ""])),
+    "a line too short": (tid2013, overwritten("mos_with_names.txt", "5.5 I01_01_1.bmp\nI01_01_2.bmp\n")),
+    "an empty list": (tid2013, overwritten("mos_with_names.txt", "\n")),
+    "an unknown type": (csiq, rewritten("csiq.DMOS.csv", CSIQ_HEAD, ["1600", "fog", 1, 0.1])),
+    "arrays of another length": (live, rearranged("dmos.mat", dmos=np.zeros((1, 9)), orgs=np.zeros((1, 10)))),
+    "arrays of another name": (live, rearranged("refnames_all.mat", names=np.zeros((1, 10)))),
+    "no file of MATLAB": (live, overwritten("dmos.mat", "no file of MATLAB, whatever its name says " * 10)),
+    "an unknown set": (
+        koniq10k,
+        rewritten("koniq10k_distributions_sets.csv", ["image_name", "set"], *([f"{i}.jpg", "train"] for i in (10, 11, 12))),
+    ),
+}
 
 
 @pytest.mark.parametrize(
@@ -292,8 +279,11 @@ def damaged(name, root):
     ],
 )
 def test_damaged_data_gets_one_sentence(tmp_path, name, message):
+    layout, damage = DAMAGES[name]
+    layout(tmp_path)
+    damage(tmp_path)
     with pytest.raises(ValueError, match=message) as caught:
-        damaged(name, tmp_path)
+        scores.load(layout.__name__, tmp_path)
     assert "\n" not in str(caught.value)
 
 

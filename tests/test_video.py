@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from mask_weights import DRAWN, family, uniforms
 from test_engine import DEVICE_OPS, photo
-from test_masks import DRAWN, family, uniforms
 from test_partition import child
 
 import degrade

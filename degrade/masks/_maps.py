@@ -16,7 +16,7 @@ from degrade.distributions import Array
 from degrade.kernels.codec import to_byte_twin
 from degrade.kernels.lang import jit, tl
 from degrade.kernels.ramp import smoothstep
-from degrade.op import Param
+from degrade.parameter import Param
 
 from .base import Mask, Numbers
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from degrade.distributions import Array, parse
-from degrade.op import Param
+from degrade.parameter import Param
 
 from .base import Mask
 

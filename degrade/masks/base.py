@@ -12,7 +12,7 @@ import torch
 
 from degrade.distributions import Array, Uniform, parse
 from degrade.errors import unknown
-from degrade.op import Param
+from degrade.parameter import Param
 
 MAX_NUMBERS = 16  # what a device function gets as values; a family that stores more reads the others from memory
 

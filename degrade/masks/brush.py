@@ -16,7 +16,7 @@ from degrade.distributions import Array
 from degrade.kernels.exact import sqrt
 from degrade.kernels.lang import jit, tl
 from degrade.kernels.ramp import device_smoothstep, smoothstep
-from degrade.op import Param
+from degrade.parameter import Param
 
 from ._lattice import lattice, mean
 from ._placed import Placed

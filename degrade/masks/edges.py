@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from degrade.distributions import Array
-from degrade.op import Param
+from degrade.parameter import Param
 
 from ._maps import RankedMask, box, channels, luma, radius_of
 

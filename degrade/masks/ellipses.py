@@ -17,7 +17,7 @@ from degrade.distributions import Array, LogUniform
 from degrade.kernels.exact import sqrt
 from degrade.kernels.lang import jit, tl
 from degrade.kernels.ramp import device_smoothstep, smoothstep
-from degrade.op import Param
+from degrade.parameter import Param
 
 from ._lattice import lattice, mean, slope
 from ._placed import Placed

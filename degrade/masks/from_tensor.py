@@ -19,7 +19,7 @@ from degrade.errors import unknown
 from degrade.gradients import kept
 from degrade.kernels.lang import jit, tl
 from degrade.kernels.ramp import device_smoothstep, smoothstep
-from degrade.op import Param
+from degrade.parameter import Param
 from degrade.storing import pack, unpack
 
 from ._maps import MapMask, device_read, read

@@ -14,7 +14,7 @@ import torch
 from degrade.distributions import Array
 from degrade.kernels.lang import jit, tl
 from degrade.kernels.ramp import device_smoothstep, smoothstep
-from degrade.op import Param
+from degrade.parameter import Param
 
 from .base import EDGE, Mask, Numbers, box, root, twice
 

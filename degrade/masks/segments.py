@@ -19,7 +19,7 @@ import torch
 
 from degrade.distributions import Array
 from degrade.errors import unknown
-from degrade.op import Param
+from degrade.parameter import Param
 
 from ._maps import MadeMask, box, pieces, radius_of
 
