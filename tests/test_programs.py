@@ -1,7 +1,8 @@
-"""Random programs, every slot by itself: what the kernels make of a slot is held against the twin, which is fed the kernels' own result of the slot before.
+"""Random programs: the kernels' results held against the twin's.
 
-So a difference shows where it arises, and none grows through a codec or a strong contrast before it is looked at. 16 groups of ops stand in for all
-of them, since kernels are built for the ops that a program may hold; by itself each is heavy, and all are 10,240 programs.
+Every slot by itself: the twin is fed the kernels' own result of the slot before, so a difference shows where it arises, and none grows through a codec or a
+strong contrast before it is looked at. Kernels are built for the ops that a program may hold, so 16 groups of ops stand in for all of them: 10,240 programs.
+And whole programs of trees as deep as a user may build them, of which pixels outside all masks are as they came.
 """
 
 import random
@@ -14,7 +15,7 @@ from strategies import DEVICE_OPS
 from test_engine import difference, photo, tolerance
 
 import degrade
-from degrade import Choice, Compose, Local, OneOf, Phase, Pipeline, SomeOf, Uniform, masks
+from degrade import Choice, Compose, Local, OneOf, Partition, Phase, Pipeline, SomeOf, Uniform, cells, masks
 from degrade.backends.canvas import blend, round_float
 from degrade.backends.masking import Masks
 from degrade.ops import REGISTRY, find
@@ -60,6 +61,20 @@ def confined(draw, op):
     if kind < 0.5:
         return Local(op, a_mask(draw, 0), blend="modulate")
     return Local(op, a_mask(draw), space=draw.choice(("gamma", "linear")))
+
+
+def a_tree(draw, names, depth=3, chained=False):
+    """Any recipe of these ops. chained: whether it stands in a chain or in a cell, where not everything may."""
+    kind = draw.random()
+    if not depth or kind < 0.15:
+        op = an_op(draw, draw.choice(names))
+        return (Local(op, a_mask(draw)) if draw.random() < 0.5 else op) if chained else confined(draw, op)
+    if kind < 0.5:
+        return Local(a_tree(draw, names, depth - 1, True), a_mask(draw), p=draw.choice((1.0, 0.8)), space=draw.choice(("gamma", "linear")))
+    if kind < 0.55 and not chained:
+        return Partition(a_tree(draw, names, depth - 1, True), draw.choice((cells.Grid(2, 3), cells.Voronoi(5))))
+    children = [a_tree(draw, names, depth - 1, chained) for _ in range(draw.choice((2, 3)))]
+    return draw.choice((Compose(*children), OneOf(*children), SomeOf(*children, n=Choice(range(len(children) + 1)))))
 
 
 def recipe(draw, names):
@@ -123,3 +138,22 @@ def test_every_slot_of_ten_thousand_programs(device, group):
             want, got = chained(program, steps[-3], x), y.cpu()
             # Decoded and encoded again, linear light differs on a card by as much as its roots do.
             assert difference(got, want) <= (0.0 if device == "cpu" else 1e-6), "slots together differ from one after the other"
+
+
+@pytest.mark.device
+@pytest.mark.heavy
+@pytest.mark.parametrize("seed", range(40))
+def test_trees(device, seed):
+    draw = random.Random(seed)
+    size, dtype = (draw.randrange(1, 75), draw.randrange(1, 75)), draw.choice((torch.uint8, torch.float16, torch.float32))
+    x = photo(24, *size, dtype, seed=seed).to(device)
+    program = Pipeline(a_tree(draw, draw.sample(DEVICE_OPS, 3)), seed=seed).sample(np.arange(24), size)
+    fast, slow = degrade.apply(program, x, backend="triton"), degrade.apply(program, x.cpu(), backend="torch")
+    if device == "cpu":
+        assert torch.equal(fast, slow)
+    else:  # one flipped rounding before a codec may grow
+        slack = {torch.uint8: 1.0, torch.float16: 2**-10, torch.float32: 1e-5}[dtype]
+        assert ((fast.cpu().float() - slow.float()).abs() > slack).float().mean() < 0.01
+    if not (program.partition >= 0).any():
+        untouched = (degrade.Labels(program).masks == 0).all(1)[:, None].expand_as(x).to(device)
+        assert torch.equal(fast[untouched], x[untouched])
