@@ -126,6 +126,11 @@ def test_bad_input():
     for other in (pipeline(seed=4), pipeline("ops")):
         with pytest.raises(ValueError, match=r"prepared by another pipeline; accepted: Prepare\(pipeline\) with this one"):
             list(DeviceLoader([batch], other, "cpu"))
+    restored = pipeline()
+    loader = DeviceLoader([batch], restored, "cpu")
+    restored.set_extra_state(pipeline(seed=4).get_extra_state())
+    with pytest.raises(ValueError, match="prepared by another pipeline"):
+        list(loader)
     with pytest.raises(TypeError, match=r"collate_fn is a int"):
         Prepare(pipe, 3)
     with pytest.raises(TypeError, match=r"pipeline is a MeanShift"):

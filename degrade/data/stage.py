@@ -40,7 +40,7 @@ class PreparedBatch:
     batch: Any
     images: list[Image]
     prepared: list[Prepared | None]  # of the images that go together; None where they are drawn when they are degraded
-    pipeline: int  # which drew it
+    pipeline: tuple[int, int]  # which drew it: of its recipe, and its seed
 
     def pin_memory(self) -> PreparedBatch:
         """The same with its tensors in pinned memory, as a DataLoader with `pin_memory=True` asks for."""
@@ -90,7 +90,11 @@ class Stage:
         if isinstance(ids, (list, np.ndarray, torch.Tensor)):
             raise TypeError(f"ids is a {type(ids).__name__}; accepted: the key or position at which a sample holds its id, 'content', or None.")
         self.pipeline, self.key, self.ids = pipeline, key, ids
-        self._number = zlib.crc32(repr(pipeline).encode())  # tells a pipeline of another recipe or seed
+        self._recipe = zlib.crc32(repr(pipeline.recipe).encode())  # tells another one
+
+    @property
+    def _who(self) -> tuple[int, int]:
+        return self._recipe, self.pipeline.seed
 
     def plan(self, sample: Any) -> list[Image]:
         """Who the images of a sample or batch are. On the host, and in the order in which batches come: ids may be drawn here.
@@ -163,7 +167,7 @@ class Stage:
             program = self.pipeline.sample(group.ids, (x.first.shape[2], x.first.shape[3]), group.view)
             ready = prepare(program) if x.frames is None else None
             prepared.append(Prepared(replace(program, maps=None), ready.plan) if ready and ready.plan else None)
-        return PreparedBatch(sample, images, prepared, self._number)
+        return PreparedBatch(sample, images, prepared, self._who)
 
     def open(self, batch: Any) -> tuple[Any, list[Image], list[Prepared | None]]:
         """A batch as it came, or was prepared: who its images are, and what is prepared for them.
@@ -173,7 +177,7 @@ class Stage:
         """
         if not isinstance(batch, PreparedBatch):
             return batch, self.plan(batch), []
-        if batch.pipeline != self._number:
+        if batch.pipeline != self._who:
             raise ValueError("the batch was prepared by another pipeline; accepted: Prepare(pipeline) with this one, of equal recipe and seed.")
         return batch.batch, batch.images, batch.prepared
 
