@@ -298,7 +298,7 @@ def uniforms_of(key: int, ids: Array, stream: Any, blocks: list[tuple[int, int, 
     each = counters.repeat(n)
     column = np.arange(int(n @ counters)) + (first.repeat(n) - each.cumsum() + each).repeat(each)
     low, high = rng.halves(ids.repeat(each))
-    u = rng.quadruples(key, column, np.broadcast_to(stream, len(ids)).repeat(each), low, high)
+    u = rng.quadruples(key, column, (np.zeros(len(ids), dtype=np.int64) + stream).repeat(each), low, high)
     ends = (n * counters).cumsum().tolist()
     return [u[end - k * c : end].reshape(k, 4 * c) for end, (k, _, c) in zip(ends, blocks)]
 

@@ -6,7 +6,7 @@ A batch is drawn in two steps: first what decides which ops a sample takes and w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import count
+from itertools import accumulate, count, groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from .distributions import Array
 from .kernels import rng
 from .masks.base import Mask
 from .op import LEVEL, MAX_PARAMETERS, SEVERITY, Op
-from .program import CALL_MASK, columns_of, groups, occupied, uniforms_of
+from .program import CALL_MASK, columns_of, occupied, uniforms_of
 from .recipe import Node, fill, masks_of, slots_of, walk
 
 TOGETHER = 4096  # about so many samples are drawn at once, where the same is drawn in many places: a mask may need some kilobytes for each
@@ -171,9 +171,9 @@ class Sheet:
             if len(which) == 1:
                 yield [wanted[which[0]]], uniforms[which[0]]
                 continue
-            part = np.cumsum([len(uniforms[i]) for i in which]) // TOGETHER
-            for _, own in groups(part):
-                same = [which[i] for i in own.tolist()]
+            ends = accumulate(len(uniforms[i]) for i in which)
+            for _, part in groupby(zip(ends, which), lambda part: part[0] // TOGETHER):
+                same = [i for _, i in part]
                 yield [wanted[i] for i in same], joined([uniforms[i] for i in same])
 
     def _write_ops(self, uniforms: list[Array]) -> None:
@@ -183,17 +183,18 @@ class Sheet:
         wanted = [w for same, _ in alike for w in same]
         rows, slots = joined([w.rows for w in wanted]), joined([w.place for w in wanted])
         code = np.array([self.outline.index[w.what.name] for w in wanted]).repeat([len(w.rows) for w in wanted])
-        drawn, at, taken = np.empty((len(rows), MAX_PARAMETERS + 2), dtype=np.float32), 0, np.ones(len(rows), dtype=bool)
+        drawn, at, idle = np.empty((len(rows), MAX_PARAMETERS + 2), dtype=np.float32), 0, []
         for (first, *_), u in alike:
-            own = slice(at, at := at + len(u))
-            active = first.what.draw(u, drawn[own])
-            if active is not None:
-                taken[own] = active
+            own = drawn[at : at + len(u)]
+            active = first.what.draw(u, own)
             if first.scale != 1.0:
-                real = own.start + taken[own].nonzero()[0]
-                drawn[real, :MAX_PARAMETERS] = first.what.scaled(drawn[real, :MAX_PARAMETERS], first.scale)
-        if not taken.all():
-            drawn, rows, slots, code = drawn[taken], rows[taken], slots[taken], code[taken]
+                real = slice(None) if active is None else active
+                own[real, :MAX_PARAMETERS] = first.what.scaled(own[real, :MAX_PARAMETERS], first.scale)
+            if active is not None and not active.all():
+                idle.append(at + (~active).nonzero()[0])
+            at += len(u)
+        if idle:
+            drawn, rows, slots, code = (np.delete(part, joined(idle), axis=0) for part in (drawn, rows, slots, code))
         self.theta[rows, slots], self.code[rows, slots] = drawn[:, :MAX_PARAMETERS], code
         self.severity[rows, slots], self.level[rows, slots] = drawn[:, SEVERITY], drawn[:, LEVEL]
 
