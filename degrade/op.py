@@ -174,16 +174,18 @@ class Op:
         read += [3 + i for i, _, how in self._drawn if not isinstance(how, Levels)]
         return range(min(read), max(read) + 1) if read else range(0)
 
-    def draw(self, u: Array) -> tuple[Array, Array | None]:
+    def draw(self, u: Array, out: Array) -> Array | None:
         """What n samples get, from uniforms u (n, reads), and which of them it is applied to, None for all.
 
-        A row holds MAX_PARAMETERS float32 parameters, unused ones 0, then the severity and the level, NaN where no level was asked for.
+        A row of `out` then holds MAX_PARAMETERS float32 parameters, unused ones 0, then the severity and the level, NaN where no level was asked for.
         """
         start = self.reads.start
         if isinstance(self.level, Choice):
-            out, level = self._usual[self.level.pick(u[:, 2 - start])], None
+            level = None
+            self._usual.take(self.level.pick(u[:, 2 - start]), axis=0, out=out, mode="clip")
         else:
-            out, level = self._usual.repeat(len(u), 0), None if self.level is None else self.level.draw(u[:, 2 - start])
+            level = None if self.level is None else self.level.draw(u[:, 2 - start])
+            out[:] = self._usual
         if level is not None:
             out[:, LEVEL] = level
         for i, param, how in self._drawn:
@@ -201,10 +203,11 @@ class Op:
             out[:, SEVERITY] = severity = self.severity.draw(u[:, 0])
             up = u[:, 1] < 0.5 if self.direction == "both" else np.full(len(u), self.direction == "up")
             out[:, 0] = self._first.stored(self._first.at(severity, up))
-            return out, severity > 0
+            active: Array = severity > 0
+            return active
         if self._drawn and self._drawn[0][0] == 0:
             out[:, SEVERITY] = self._first.severity(out[:, 0])
-        return out, None
+        return None
 
     @property
     def _first(self) -> Param:

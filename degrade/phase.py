@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -45,6 +45,11 @@ class Phase(Combinator):
         return slots_of(self.children[0])
 
     def draw(self, sheet: Sheet, rows: Array, slots: Array, at: int, region: int) -> None:
-        sheet.phase[rows, slots] = np.floor(sheet.decision(rows, at + 1, self.own) * PHASES)
+        sheet.afterwards(partial(self._begin, rows=rows, slots=slots, at=at))
         ((child, uniform, inside),) = self.placed
         fill(child, sheet, rows, slots, at + uniform, region + inside)
+
+    def _begin(self, sheet: Sheet, rows: Array, slots: Array, at: int) -> None:
+        """Write where the grids of the ops that are there begin."""
+        real = sheet.code[rows, slots] >= 0
+        sheet.phase[rows[real], slots[real]] = np.floor(sheet.decision(rows[real], at + 1, self.own) * PHASES)

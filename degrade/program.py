@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from importlib import import_module
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -299,7 +298,7 @@ def uniforms_of(key: int, ids: Array, stream: Any, blocks: list[tuple[int, int, 
     each = counters.repeat(n)
     column = np.arange(int(n @ counters)) + (first.repeat(n) - each.cumsum() + each).repeat(each)
     low, high = rng.halves(ids.repeat(each))
-    u = rng.quadruples(key, column, np.broadcast_to(stream, len(ids)).repeat(each), low, high)
+    u = rng.quadruples(key, column, (np.zeros(len(ids), dtype=np.int64) + stream).repeat(each), low, high)
     ends = (n * counters).cumsum().tolist()
     return [u[end - k * c : end].reshape(k, 4 * c) for end, (k, _, c) in zip(ends, blocks)]
 
@@ -317,12 +316,12 @@ def occupied(code: Array, first: Array, last: Array) -> tuple[Array, Array, Arra
 
 
 def groups(codes: Array) -> Iterator[tuple[int, Array]]:
-    """Each value of a 1-D array, rising, with the positions where it stands, rising too."""
-    order = codes.argsort(kind="stable")
-    ordered = codes[order]
-    edges = ((ordered[1:] != ordered[:-1]).nonzero()[0] + 1).tolist()
-    for begin, end in pairwise([0, *edges, len(codes)] if len(codes) else []):
-        yield int(ordered[begin]), order[begin:end]
+    """Each value of a 1-D array of numbers from 0, rising, with the positions where it stands, rising too."""
+    order, begin = codes.argsort(kind="stable"), 0
+    for code, count in enumerate(np.bincount(codes).tolist()):
+        if count:
+            yield code, order[begin : begin + count]
+            begin += count
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -6,7 +6,7 @@ A batch is drawn in two steps: first what decides which ops a sample takes and w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import count
+from itertools import accumulate, count, groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from .distributions import Array
 from .kernels import rng
 from .masks.base import Mask
 from .op import LEVEL, MAX_PARAMETERS, SEVERITY, Op
-from .program import CALL_MASK, columns_of, groups, occupied, uniforms_of
+from .program import CALL_MASK, columns_of, occupied, uniforms_of
 from .recipe import Node, fill, masks_of, slots_of, walk
 
 TOGETHER = 4096  # about so many samples are drawn at once, where the same is drawn in many places: a mask may need some kilobytes for each
@@ -113,7 +113,6 @@ class Sheet:
         fill(outline.root, self, np.arange(b), np.zeros(b, dtype=np.int64), 0, 0)
         drawn = self._uniforms(self._ops + self._masks)
         self._write_ops(drawn[: len(self._ops)])
-        self.phase[self.code < 0] = 0
         self._write_masks(drawn[len(self._ops) :])
 
     def decision(self, rows: Array, at: int, draws: int = 0) -> Array:
@@ -147,8 +146,8 @@ class Sheet:
         """Uniforms (n, draws) of each row in sequence, for such a step, which is about masks."""
         return self._uniforms([Wanted(None, self.mask_ids, rows, None, at, draws)])[0]
 
-    def write(self, mask: Mask, rows: Array, region: int, numbers: Array) -> None:
-        """The numbers (n, columns) that a mask family drew."""
+    def write(self, mask: Mask, rows: Array, region: int | Array, numbers: Array) -> None:
+        """The numbers (n, columns) that a mask family drew, for one region or for one of each row."""
         if mask.reads_map:
             numbers = numbers.copy()
             numbers[:, 0] = CALL_MASK if mask.bank is None else numbers[:, 0] + self.outline.bank_rows[region]
@@ -159,7 +158,7 @@ class Sheet:
         if not wanted:
             return []
         blocks = [(len(w.rows), w.at // 4, (w.at + w.draws + 3) // 4 - w.at // 4 if w.draws else 0) for w in wanted]
-        parts = uniforms_of(self.key, np.concatenate([w.ids[w.rows] for w in wanted]), rng.PARAMETER_SLOT << 20, blocks)
+        parts = uniforms_of(self.key, joined([w.ids[w.rows] for w in wanted]), rng.PARAMETER_SLOT << 20, blocks)
         return [part[:, w.at % 4 : w.at % 4 + w.draws] for w, part in zip(wanted, parts)]
 
     def _alike(self, wanted: list[Wanted], uniforms: list[Array]) -> Iterator[tuple[list[Wanted], Array]]:
@@ -172,31 +171,38 @@ class Sheet:
             if len(which) == 1:
                 yield [wanted[which[0]]], uniforms[which[0]]
                 continue
-            part = np.cumsum([len(uniforms[i]) for i in which]) // TOGETHER
-            for _, own in groups(part):
-                same = [which[i] for i in own.tolist()]
+            ends = accumulate(len(uniforms[i]) for i in which)
+            for _, part in groupby(zip(ends, which), lambda part: part[0] // TOGETHER):
+                same = [i for _, i in part]
                 yield [wanted[i] for i in same], joined([uniforms[i] for i in same])
 
     def _write_ops(self, uniforms: list[Array]) -> None:
-        taken = []
-        for same, u in self._alike(self._ops, uniforms):
-            op, scale, rows, slots = same[0].what, same[0].scale, joined([w.rows for w in same]), joined([w.place for w in same])
-            drawn, active = op.draw(u)
+        alike = [*self._alike(self._ops, uniforms)]
+        if not alike:
+            return
+        wanted = [w for same, _ in alike for w in same]
+        rows, slots = joined([w.rows for w in wanted]), joined([w.place for w in wanted])
+        code = np.array([self.outline.index[w.what.name] for w in wanted]).repeat([len(w.rows) for w in wanted])
+        drawn, at, idle = np.empty((len(rows), MAX_PARAMETERS + 2), dtype=np.float32), 0, []
+        for (first, *_), u in alike:
+            own = drawn[at : at + len(u)]
+            active = first.what.draw(u, own)
+            if first.scale != 1.0:
+                real = slice(None) if active is None else active
+                own[real, :MAX_PARAMETERS] = first.what.scaled(own[real, :MAX_PARAMETERS], first.scale)
             if active is not None and not active.all():
-                drawn, rows, slots = drawn[active], rows[active], slots[active]
-            if scale != 1.0:
-                drawn[:, :MAX_PARAMETERS] = op.scaled(drawn[:, :MAX_PARAMETERS], scale)
-            taken.append((drawn, rows, slots, np.full(len(rows), self.outline.index[op.name])))
-        if taken:
-            drawn, rows, slots, code = (np.concatenate(part) for part in zip(*taken))
-            self.theta[rows, slots], self.code[rows, slots] = drawn[:, :MAX_PARAMETERS], code
-            self.severity[rows, slots], self.level[rows, slots] = drawn[:, SEVERITY], drawn[:, LEVEL]
+                idle.append(at + (~active).nonzero()[0])
+            at += len(u)
+        if idle:
+            drawn, rows, slots, code = (np.delete(part, joined(idle), axis=0) for part in (drawn, rows, slots, code))
+        self.theta[rows, slots], self.code[rows, slots] = drawn[:, :MAX_PARAMETERS], code
+        self.severity[rows, slots], self.level[rows, slots] = drawn[:, SEVERITY], drawn[:, LEVEL]
 
     def _write_masks(self, uniforms: list[Array]) -> None:
         for same, u in self._alike(self._masks, uniforms):
             numbers = same[0].what.draw(u, self.height, self.width)
-            for w, own in zip(same, np.split(numbers, np.cumsum([len(w.rows) for w in same])[:-1])):
-                self.write(w.what, w.rows, w.place, own)
+            regions = np.array([w.place for w in same]).repeat([len(w.rows) for w in same])
+            self.write(same[0].what, joined([w.rows for w in same]), regions, numbers)
         if self.outline.regions:
             self._trim()
         for step in self._steps:
@@ -205,6 +211,7 @@ class Sheet:
     def _trim(self) -> None:
         """Shrink every region to its occupied slots and drop the empty ones, so that a program has one form only."""
         self.first, self.last, empty = occupied(self.code, self.first, self.last)
+        empty &= self.family >= 0  # the others hold nothing
         self.family[empty] = -1
         self.numbers[empty] = 0
 
@@ -214,7 +221,7 @@ def joined(parts: list[Array]) -> Array:
     return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
-def _bank_rows(masks: list[Mask]) -> list[int]:
+def _bank_rows(masks: list[Mask]) -> Array:
     """The first row of each region's stored maps when the banks of a recipe are stacked; 0 where there are none."""
     rows: dict[int, int] = {}
     at = 0
@@ -222,7 +229,7 @@ def _bank_rows(masks: list[Mask]) -> list[int]:
         if mask.bank is not None and id(mask) not in rows:
             rows[id(mask)] = at
             at += len(mask.bank)
-    return [rows.get(id(mask), 0) for mask in masks]
+    return np.array([rows.get(id(mask), 0) for mask in masks], dtype=np.float32)
 
 
 def stacked_banks(root: Node) -> torch.Tensor | None:

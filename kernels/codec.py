@@ -12,6 +12,7 @@ Sources: ITU-T T.81 (tables of Annex K, quantiser of A.3.4); JFIF 1.02 (colour);
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,12 @@ CHROMA_STEPS = (
 
 def quantisation_tables(quality: np.ndarray) -> np.ndarray:
     """(n, 128) float32: the 64 luma steps, then the 64 chroma steps, of each quality from 1 to 100. They are integers 1 to 255."""
-    quality = np.asarray(quality).astype(np.int64)[:, None]
+    return _every_table().take(np.asarray(quality).astype(np.int64) - 1, axis=0)
+
+
+@functools.cache
+def _every_table() -> np.ndarray:
+    quality = np.arange(1, 101)[:, None]
     percent = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
     steps = np.array((LUMA_STEPS, CHROMA_STEPS)).reshape(1, 128)
     return np.clip((steps * percent + 50) // 100, 1, 255).astype(np.float32)

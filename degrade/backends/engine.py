@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache, cached_property, partial
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -74,28 +74,29 @@ def run_plan(plan: Plan, x: torch.Tensor, out: torch.Tensor, maps: torch.Tensor 
     with torch.cuda.device_of(x):  # Triton launches on the current device; nothing for images on the CPU
         buffers = Buffers(plan, x, out, maps, frame)
         with announced(plan, x):
+            kernels = Kernels(plan, buffers)
             door, *launches = (launch for launch in plan.launches if launch.tiles)
-            run_settle(plan, buffers, door, door=True)
+            kernels.run(door, door=True)
             for kind, group in groupby(launches, attrgetter("kind")):
                 if kind == "reach":
-                    run_reaches(plan, buffers, list(group))
+                    run_reaches(kernels, list(group), buffers.out)
                     continue
                 for launch in group:
-                    run_settle(plan, buffers, launch, door=False)
+                    kernels.run(launch)
     return buffers.out
 
 
-def run_reaches(plan: Plan, buffers: Buffers, launches: list[Launch]) -> None:
+def run_reaches(kernels: Kernels, launches: list[Launch], out: torch.Tensor) -> None:
     """The strokes between two settles. Those of ops with kernels of their own are short and of few programs, which one after another
     would leave a GPU idle, so each kernel's go on beside the others'; they work on different samples."""
-    kernels = [list(own) for _, own in groupby(launches, attrgetter("kernel"))]
 
     def run_all(own: list[Launch], stream: torch.cuda.Stream | None = None) -> None:
         for launch in own:
-            run_reach(plan, buffers, launch, stream)
+            kernels.run(launch, stream)
 
-    if buffers.out.is_cuda and len(kernels) > 1:
-        run_beside([partial(run_all, own) for own in kernels], buffers.out.device)
+    tasks = [partial(run_all, list(own)) for _, own in groupby(launches, attrgetter("kernel"))] if out.is_cuda else []
+    if len(tasks) > 1:
+        run_beside(tasks, out.device)
     else:
         run_all(launches)
 
@@ -173,44 +174,73 @@ class Buffers:
         return *self.tensors[launch.kind], *(self.sections(at) for at in places), *self.numbers[launch.kind]
 
     @cached_property
-    def _addresses(self) -> dict[str, tuple[int, ...]]:
+    def addresses(self) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
+        """The same with an address for each pointer, of which the host makes much less: what comes before a launch's own places, and after."""
         arena = self.ints.data_ptr()
-        return {kind: (*(t.data_ptr() for t in self.tensors[kind]), *(arena + 4 * at for at in self.places[kind])) for kind in self.tensors}
-
-    def addresses(self, launch: Launch) -> tuple[int, ...]:
-        """The same with an address for each pointer, of which the host makes much less."""
-        arena = self.ints.data_ptr()
-        places = (arena + 4 * at for at in (launch.items, launch.item_of, self.windows))
-        return *self._addresses[launch.kind], *places, *self.numbers[launch.kind]
+        before = {kind: (*(t.data_ptr() for t in self.tensors[kind]), *(arena + 4 * at for at in self.places[kind])) for kind in self.tensors}
+        return {kind: (before[kind], (arena + 4 * self.windows, *self.numbers[kind])) for kind in before}
 
 
-def run_reach(plan: Plan, buffers: Buffers, launch: Launch, stream: torch.cuda.Stream | None = None) -> None:
-    functions, registers, warps = plan.vocabulary.kernels[launch.kernel]
-    whole, even = buffers.wide, launch.even is not None
+class Kernel(NamedTuple):
+    """What kernel a launch takes, and how it is specialised beside the plan."""
+
+    kind: str
+    number: int = 0  # of the reach kernels
+    even: bool = False
+    door: bool = False  # whether it is the first launch, which reads the source
+
+
+class Kernels(dict[Kernel, "Ready | None"]):
+    """The kernels of one execution, ready to be launched where there are binaries of them, which are kept with the vocabulary."""
+
+    def __init__(self, plan: Plan, buffers: Buffers) -> None:
+        self.plan, self.buffers, self.binaries = plan, buffers, plan.vocabulary.binaries
+
+    def run(self, launch: Launch, stream: torch.cuda.Stream | None = None, door: bool = False) -> None:
+        """Launch a kernel, on the current stream if none is given."""
+        kernel = Kernel(launch.kind, launch.kernel, launch.even is not None, door)
+        stream = stream or self.buffers.stream
+        if ready := self[kernel]:
+            ready.launch(launch, stream)
+            return
+        function, constants, options = (reach_kernel if launch.kind == "reach" else settle_kernel)(self.plan, self.buffers, kernel)
+        with torch.cuda.stream(stream):
+            built = launch_on(self.buffers.out, function, launch.grid, self.buffers.arguments(launch), options, **constants)
+        if built:
+            self.binaries[self._key(kernel)] = Binary(built, tuple(constants.values()))
+            del self[kernel]
+
+    def __missing__(self, kernel: Kernel) -> Ready | None:
+        binary = self.binaries.get(self._key(kernel))
+        self[kernel] = ready = Ready(binary, self.buffers, kernel.kind) if binary else None
+        return ready
+
+    def _key(self, kernel: Kernel) -> tuple[object, ...]:
+        own = (self.buffers.wide, self.plan.windowed) if kernel.kind == "reach" else self.plan.settles
+        return kernel, own, self.buffers.kind
+
+
+Built = tuple[Any, dict[str, Any], dict[str, Any]]  # the function, its constants, and the options of its launch
+
+
+def reach_kernel(plan: Plan, buffers: Buffers, kernel: Kernel) -> Built:
+    functions, registers, warps = plan.vocabulary.kernels[kernel.number]
     constants = {
-        "FIXED": buffers.fixed, "WHOLE": whole, "EVEN": even, "WINDOWED": plan.windowed, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS,
+        "FIXED": buffers.fixed, "WHOLE": buffers.wide, "EVEN": kernel.even, "WINDOWED": plan.windowed, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS,
         "REACH": functions,
     }  # fmt: skip
-    run(plan, buffers, launch, (launch.kernel, whole, even, plan.windowed), reach, constants, {"num_warps": warps, **limit(registers)}, stream)
+    return reach, constants, {"num_warps": warps, **limit(registers)}
 
 
-def run_settle(plan: Plan, buffers: Buffers, launch: Launch, door: bool) -> None:
-    points = (1 << len(plan.vocabulary.points)) - 1  # the first launch finishes no stroke
+def settle_kernel(plan: Plan, buffers: Buffers, kernel: Kernel) -> Built:
+    door, points = kernel.door, (1 << len(plan.vocabulary.points)) - 1  # the first launch finishes no stroke
     constants = {
-        "FIXED": buffers.fixed, "ROUNDS": buffers.rounds, "DOOR": door, "UNIT": buffers.unit, "WHOLE": buffers.whole, "EVEN": launch.even is not None, "STROKES": bool(plan.vocabulary.strokes), "FOLDS": plan.folds, "MOVES": plan.moves, "WINDOWED": plan.windowed, "LEVELLED": plan.levelled, "MODULATES": plan.modulates & points if door else plan.modulates, "LINEAR": plan.linear, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS,
+        "FIXED": buffers.fixed, "ROUNDS": buffers.rounds, "DOOR": door, "UNIT": buffers.unit, "WHOLE": buffers.whole, "EVEN": kernel.even, "STROKES": bool(plan.vocabulary.strokes), "FOLDS": plan.folds, "MOVES": plan.moves, "WINDOWED": plan.windowed, "LEVELLED": plan.levelled, "MODULATES": plan.modulates & points if door else plan.modulates, "LINEAR": plan.linear, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS,
         "POINT": plan.vocabulary.functions, "SETTLE": () if door else plan.vocabulary.settles, "MASKS": tuple(find_mask(f).device for f in plan.families),
     }  # fmt: skip
     elaborate = plan.folds or plan.moves or plan.windowed
     warps = settle_warps(plan.vocabulary.points if door else plan.vocabulary.ops, plan.families, elaborate)
-    run(
-        plan,
-        buffers,
-        launch,
-        (door, launch.even is not None, *plan.settles),
-        settle,
-        constants,
-        {"num_warps": warps, **limit(SETTLE_REGISTERS)},
-    )
+    return settle, constants, {"num_warps": warps, **limit(SETTLE_REGISTERS)}
 
 
 def settle_warps(ops: Sequence[type[Op]], families: Sequence[str], elaborate: bool) -> int:
@@ -224,28 +254,6 @@ def limit(registers: int | None) -> dict[str, int]:
     return {} if registers is None or torch.version.hip else {"maxnreg": registers}
 
 
-def run(
-    plan: Plan,
-    buffers: Buffers,
-    launch: Launch,
-    which: tuple[object, ...],
-    kernel: Any,
-    constants: dict[str, Any],
-    options: dict[str, Any],
-    stream: torch.cuda.Stream | None = None,
-) -> None:
-    """Launch a kernel, on the current stream if none is given. The binary is kept with the vocabulary it was built for."""
-    key = launch.kind, which, buffers.kind
-    stream = stream or buffers.stream
-    if binary := plan.vocabulary.binaries.get(key):
-        binary.launch(launch.grid, stream, (*buffers.addresses(launch), *constants.values()))
-        return
-    with torch.cuda.stream(stream):
-        built = launch_on(buffers.out, kernel, launch.grid, buffers.arguments(launch), options, **constants)
-    if built:
-        plan.vocabulary.binaries[key] = Binary(built)
-
-
 def launch_on(x: torch.Tensor, kernel: Any, grid: tuple[int, ...], arguments: tuple[Any, ...], options: dict[str, Any], **constants: Any) -> Any:
     """Run a kernel where the images are; return what Triton built, if it did. Options are for a GPU."""
     if x.is_cuda or native.interpreted():
@@ -257,9 +265,21 @@ def launch_on(x: torch.Tensor, kernel: Any, grid: tuple[int, ...], arguments: tu
 class Binary:
     """A kernel built by Triton. Triton's own way to it, over the types and values of all arguments, takes the host longer than most kernels run."""
 
-    def __init__(self, built: Any) -> None:
-        self.run, self.function, self.metadata = built.run, built.function, built.packed_metadata
+    def __init__(self, built: Any, constants: tuple[Any, ...]) -> None:
+        self.run, self.function, self.metadata, self.constants = built.run, built.function, built.packed_metadata, constants
 
     def launch(self, grid: tuple[int, int, int], stream: torch.cuda.Stream | None, arguments: tuple[Any, ...]) -> None:
         """What Triton does in the end, for arguments in the order of the kernel's; hooks that others have set are not called."""
-        self.run(*grid, stream.cuda_stream if stream else 0, self.function, self.metadata, None, None, None, *arguments)
+        self.run(*grid, stream.cuda_stream if stream else 0, self.function, self.metadata, None, None, None, *arguments, *self.constants)
+
+
+class Ready:
+    """A binary with all arguments but what is a launch's own."""
+
+    def __init__(self, binary: Binary, buffers: Buffers, kind: str) -> None:
+        self.binary, self.arena = binary, buffers.ints.data_ptr()
+        self.before, self.after = buffers.addresses[kind]
+
+    def launch(self, launch: Launch, stream: torch.cuda.Stream | None) -> None:
+        own = self.arena + 4 * launch.items, self.arena + 4 * launch.item_of
+        self.binary.launch(launch.grid, stream, (*self.before, *own, *self.after))

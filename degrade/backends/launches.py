@@ -96,8 +96,9 @@ def _settles(steps: Steps, regions: Regions | None, strokes: Strokes, table: Arr
     rects[:] = outwards(table[:, :, RECTANGLE])[:, :, None]  # that of an empty position is empty
     rects[:, strokes.position, 1, strokes.row] = regions.blocks[:, strokes.step]
     cover = cover_from(rects)
-    items.rows[:, CHANGES], items.rows[:, READS] = bounds(cover[:, end, 0, row]), bounds(cover[:, end, 1, row])
-    items.rect[:, samples:] = cover[:, begin[samples:], 0, row[samples:]]  # all but the first of each
+    cover, following, own = cover.reshape(4, -1), end * (2 * samples) + row, (begin * (2 * samples) + row)[samples:]
+    items.rows[:, CHANGES], items.rows[:, READS] = bounds(cover.take(following, axis=1)), bounds(cover.take(following + samples, axis=1))
+    items.rect[:, samples:] = cover.take(own, axis=1)  # all but the first of each
     return items, number
 
 

@@ -44,13 +44,13 @@ class Regions:
         first = np.arange(b)[:, None] * (r + 1)
         place = (first + np.where(self.leader < 0, r, self.leader)).reshape(-1)
         order = place.argsort(kind="stable")
-        fold = self.program.fold.tolist()
-        region = order % r
-        table = np.empty((b * r, layout.REGION), dtype=np.int32)
-        table[:, layout.FAMILY], table[:, layout.NUMBERS] = self.program.family.reshape(-1)[order], arena.add(numbers) + order * numbers.shape[2]
-        table[:, layout.FOLD], table[:, layout.OPERATIONS] = (np.array(v)[region] for v in (fold, [len(operations(f)) for f in fold]))
-        table[:, layout.DOWN : layout.RIGHT + 1] = self.program.shift.reshape(-1, 2)[order].view(np.int32)
-        self.table = arena.add(table)
+        fold = self.program.fold
+        table = np.empty((b, r, layout.REGION), dtype=np.int32)
+        table[:, :, layout.FAMILY] = self.program.family
+        table[:, :, layout.NUMBERS] = arena.add(numbers) + np.arange(0, numbers.size, numbers.shape[2]).reshape(b, r)
+        table[:, :, layout.FOLD], table[:, :, layout.OPERATIONS] = fold, [len(operations(f)) for f in fold.tolist()]
+        table[:, :, layout.DOWN : layout.RIGHT + 1] = self.program.shift.view(np.int32)
+        self.table = arena.add(table.reshape(b * r, layout.REGION).take(order, axis=0))
         count = np.bincount(place, minlength=b * (r + 1)).reshape(b, r + 1)
         self.begin, self.count = count.cumsum().reshape(count.shape) - count, count  # of the masks of each leader
 

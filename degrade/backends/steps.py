@@ -14,7 +14,7 @@ from degrade.kernels.rng import TABLE_DRAW
 from degrade.op import MAX_PARAMETERS, Frame, Op
 from degrade.program import Program, uniforms_of
 
-from .arena import Arena
+from .arena import Arena, padded
 from .vocabulary import Vocabulary
 
 ROW = np.dtype((np.void, 4 * MAX_PARAMETERS))  # the parameters of one op, as bytes
@@ -65,7 +65,8 @@ class Steps:
     @cached_property
     def frames(self) -> dict[int, Frame]:
         """What the tables of each op may depend on. The uniforms of all ops come from one Philox call."""
-        frames = {i: Frame(*self.program.size, np.empty((span.stop - span.start, 0))) for i, span in self.spans.items()}
+        without = Frame(*self.program.size, np.empty((0, 0)))  # of an op that draws nothing
+        frames = dict.fromkeys(self.spans, without)
         drawing = [(i, span, op.needs(self.theta[span])) for i, op, span in self.of(self.vocabulary.with_tables) if op.uniforms]
         if drawing:
             ids = self.program.ids[np.concatenate([self.row[span] for _, span, _ in drawing])]
@@ -124,20 +125,20 @@ class Steps:
         if len(different) > FEW:
             at = dict(zip(different, arena.add_rows(op.tables(_theta(different), frame)).tolist()))
         else:
-            at = {row: arena.add(table) for row, table in self._kept(op, different, frame).items()}
+            at = dict(zip(different, arena.add_each(self._kept(op, different, frame))))
         return [at[row] for row in rows]
 
-    def _kept(self, op: type[Op], rows: dict[bytes, None], frame: Frame) -> dict[bytes, Array]:
-        """The table of each of a few parameters: those of earlier batches, or new ones."""
+    def _kept(self, op: type[Op], rows: Iterable[bytes], frame: Frame) -> list[Array]:
+        """The table of each of a few parameters, padded: that of earlier batches, or a new one."""
         known, size = self.vocabulary.rows, self.program.size
-        tables = {row: table for row in rows if (table := known.get((op, size, row))) is not None}
-        if missing := [row for row in rows if row not in tables]:
-            new = dict(zip(missing, op.tables(_theta(missing), frame)))
+        tables = {row: known.get((op, size, row)) for row in rows}
+        if missing := [row for row, table in tables.items() if table is None]:
+            new = dict(zip(missing, map(padded, op.tables(_theta(missing), frame))))
             if len(known) >= MOST_ROWS:
                 known.clear()
             known.update(((op, size, row), table) for row, table in new.items())
-            tables = {row: tables[row] if row in tables else new[row] for row in rows}
-        return tables
+            tables.update(new)
+        return [*tables.values()]  # type: ignore[list-item]
 
 
 def _theta(rows: Iterable[bytes]) -> Array:

@@ -42,7 +42,7 @@ class Placed(Mask):
         """
         first, last = np.ceil(before - 0.5), np.floor(size - after - 0.5)
         fits = last >= first
-        middle = np.clip((before + size - after) * 0.5, 0.5, size - 0.5)
+        middle = np.minimum(np.maximum((before + size - after) * 0.5, 0.5), size - 0.5)
         if self.centre is None:
             at = np.minimum(first + np.floor(u * (last - first + 1.0)), last)
         else:

@@ -41,7 +41,7 @@ class Ellipse(Placed):
         cy, fits_y = self.place(u[:, 0], 0, scale * half_y, scale * half_y, height)
         cx, fits_x = self.place(u[:, 1], 1, scale * half_x, scale * half_x, width)
         cy, cx = np.floor(cy) + 0.5, np.floor(cx) + 0.5
-        at = np.flatnonzero(~(fits_y & fits_x))
+        at = (~(fits_y & fits_x)).nonzero()[0]
         if len(at):
             c, s, a, b = (v[at, None].astype(np.float32) for v in (cos, sin, 1.0 / along, 1.0 / across))
             x, y = directions(height, width)
@@ -49,7 +49,7 @@ class Ellipse(Placed):
             scale[at], width_of_ramp[at] = cut(total[at], ramp[at], scale[at], shape, cy[at], cx[at], height, width)
         p, q = 1.0 / (scale * along), 1.0 / (scale * across)
         rows = [cy, cx, sin * p, cos * p, cos * q, -sin * q, np.minimum(width_of_ramp / scale, 1.0), scale * half_y, scale * half_x]
-        return np.stack(rows, 1)
+        return np.array(rows).T
 
     @classmethod
     def support(cls, numbers: Array, height: int, width: int) -> Array:

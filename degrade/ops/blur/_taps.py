@@ -226,7 +226,10 @@ def packed(dy: Array, dx: Array, weight: Array) -> Array:
     used = weight > 0
     count = used.sum(1)[:, None]
     order = np.where(used, dy * 1024 + dx, np.inf).argsort(axis=1, kind="stable")[:, : count.max(initial=0)]
-    taps = np.stack([dy, dx, weight], 2)[np.arange(len(order))[:, None], order]
-    taps[np.arange(order.shape[1]) >= count] = 0.0
-    taps[:, :, 2] /= ordered_sum(taps[:, :, 2])
-    return np.concatenate([count, taps.reshape(len(order), -1)], 1).astype(np.float32)
+    order += np.arange(len(order))[:, None] * weight.shape[1]  # among the taps of all
+    real, share = used.take(order), np.where(used, weight, 0.0).take(order)
+    out = np.zeros((len(order), 1 + 3 * order.shape[1]), dtype=np.float32)
+    np.copyto(out[:, 1::3], dy.take(order), where=real)
+    np.copyto(out[:, 2::3], dx.take(order), where=real)
+    out[:, :1], out[:, 3::3] = count, share / ordered_sum(share)
+    return out

@@ -32,7 +32,7 @@ class MotionBlur(Listed, TwoStrokeOp):
         minor = np.rint(major * np.where(flat, sin, cos) / np.where(flat, cos, sin)) + np.asarray([[-1], [0], [1]])
         x, y = np.where(flat, major, minor), np.where(flat, minor, major)  # y points up
         along, distance = x * cos + y * sin, np.abs(y * cos - x * sin)
-        at_the_end = (np.hypot(x, y) >= half) & (distance <= 1)
-        weight = np.maximum(1.0 - np.where(at_the_end, np.hypot(distance, half - np.abs(along)), distance), 0.0)
+        at_the_end = (x * x + y * y >= half * half) & (distance <= 1)  # the squares are exact
+        weight = 1.0 - np.hypot(distance, half - np.abs(along), out=distance, where=at_the_end)
         weight[weight < 1e-12] = 0.0  # a pixel on the rim, but for rounding
         return packed(*(a.reshape(len(theta), -1) for a in (-y, x, weight)))

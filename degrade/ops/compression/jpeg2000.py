@@ -18,6 +18,8 @@ Source: ITU-T T.800; KADIS-700k (ratios 16 32 45 120 400, "9/7"), ARNIQA (16 32 
 (PSNR 29 27.5 26 24.5 23 dB), RankIQA (ratio 24 over bits per pixel).
 """
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 
@@ -110,7 +112,7 @@ class Jpeg2000(TwoStrokeOp):
         out[:, BANDS : LAST + 1] /= np.where(kind == 1, 1.0, FRACTION)[:, None]
         halvings = 1 << np.arange(MAX_LEVELS + 1)
         out[:, HEIGHTS:WIDTHS], out[:, WIDTHS:LARGE] = -(-frame.height // halvings), -(-frame.width // halvings)
-        large = _large(levels, frame)
+        large = _large(levels, frame.height, frame.width)
         out[:, LARGE] = large
         for column, sides in ((LARGE + 1, HEIGHTS), (LARGE + 2, WIDTHS)):
             out[:, column] = np.where(levels > large, out[np.arange(len(out)), sides + large], 0.0)
@@ -118,24 +120,11 @@ class Jpeg2000(TwoStrokeOp):
 
     @classmethod
     def schedule(cls, theta: Array, frame: Frame) -> Array:
-        """Convert, two passes per large level, the other levels, count, solve, quantise, two passes per large level."""
-        levels = _levels(theta, frame)[:, None]
-        large = _large(levels, frame)
-        small = levels > large
-        count = 1 + 2 * large + small
-        stage = np.arange((count + 2 * large).max(initial=0) + 3)[None]
-        then = stage - count
-        down = np.where(stage == 0, 0, np.where(stage <= 2 * large, 1, 2))
-        return np.where(then < 0, down, np.where(then < 3, then + 3, np.where(then < 3 + 2 * large, 6, -1)))
+        return _passes(frame.height, frame.width)[0][_levels(theta, frame)]
 
     @classmethod
     def extents(cls, theta: Array, frame: Frame, passes: int) -> Array:
-        """Each level works on what the last one left of low frequencies: a quarter."""
-        levels, stage = _levels(theta, frame)[:, None], np.arange(passes)
-        large = _large(levels, frame)
-        down, up = (stage - 1) // 2, large - 1 - (stage - 4 - 2 * large - (levels > large)) // 2  # of both ways; elsewhere out of range
-        level = np.where((down >= 0) & (down < large), down, np.where((up >= 0) & (up < large), up, 0))
-        return np.stack([-(-side // (1 << level)) for side in (frame.height, frame.width)], 2)
+        return _passes(frame.height, frame.width)[1][_levels(theta, frame), :passes]
 
     @staticmethod
     def twin(x, theta: Theta, context: Context):
@@ -391,12 +380,32 @@ def _middle(c, step, finest):
 def _levels(theta: Array, frame: Frame) -> Array:
     """(n,) int: as many as asked for, but the smaller side must have two samples to split."""
     most = min(frame.height, frame.width).bit_length() - 1
-    return np.minimum(theta[:, 4].astype(np.int64) - 1, min(most, MAX_LEVELS)).clip(0)
+    return np.maximum(np.minimum(theta[:, 4].astype(np.int64) - 1, min(most, MAX_LEVELS)), 0)
 
 
-def _large(levels: Array, frame: Frame) -> Array:
+def _large(levels: Array, height: int, width: int) -> Array:
     """How many of these levels work on more than MOST_KEPT coefficients."""
-    return np.minimum(levels, sum(-(-frame.height // (1 << i)) * -(-frame.width // (1 << i)) > MOST_KEPT for i in range(MAX_LEVELS)))
+    return np.minimum(levels, sum(-(-height // (1 << i)) * -(-width // (1 << i)) > MOST_KEPT for i in range(MAX_LEVELS)))
+
+
+@lru_cache(maxsize=16)
+def _passes(height: int, width: int) -> tuple[Array, Array]:
+    """Of each number of levels the stroke of each pass, (levels, passes), and how many rows and columns that writes, (levels, passes, 2).
+
+    Convert, two passes per large level, the other levels, count, solve, quantise, two passes per large level. Each level works on what the
+    last one left of low frequencies: a quarter.
+    """
+    levels = np.arange(MAX_LEVELS + 1)[:, None]
+    large = _large(levels, height, width)
+    small = levels > large
+    count = 1 + 2 * large + small
+    stage = np.arange((count + 2 * large).max() + 3)
+    then = stage - count
+    first = np.where(stage == 0, 0, np.where(stage <= 2 * large, 1, 2))
+    strokes = np.where(then < 0, first, np.where(then < 3, then + 3, np.where(then < 3 + 2 * large, 6, -1)))
+    down, up = (stage - 1) // 2, large - 1 - (then - 3) // 2  # of both ways; elsewhere out of range
+    level = np.where((down >= 0) & (down < large), down, np.where((up >= 0) & (up < large), up, 0))
+    return strokes, np.stack([-(-side // (1 << level)) for side in (height, width)], 2)
 
 
 def _line_norms(low: tuple[float, ...], high: tuple[float, ...]) -> list[list[float]]:

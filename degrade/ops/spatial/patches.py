@@ -40,19 +40,20 @@ class NonEccentricityPatches(TwoStrokeOp):
     def tables(cls, theta: Array, frame: Frame) -> Array:
         """The number of copies and their side, then (y, x, dy, dx) of each: its place, and how far that lies from what it shows."""
         count, size, offset = theta[:, 0].astype(np.int64), theta[:, 1].astype(np.int64), theta[:, 2:3].astype(np.float64)
-        most = int(count.max(initial=0))
+        most, axes = int(count.max(initial=0)), np.asarray([[frame.height], [frame.width]])
         side = np.minimum(size, max(1, min(frame.height, frame.width) // 2))
-        out = np.zeros((len(theta), 2 + 4 * most), dtype=np.float32)
-        out[:, 0], out[:, 1] = count, side
+        # Along both axes at once: (2, n, patches).
+        where, moved = np.ascontiguousarray(frame.u[:, : 4 * most].reshape(len(theta), most, 4).transpose(2, 0, 1)).reshape(2, 2, len(theta), most)
+        room = (axes - side)[:, :, None]
+        low = np.minimum(np.ceil(offset), room // 2)
+        corner = low + np.floor(where * (room - 2 * low + 1))
+        shift = np.where(theta[:, 4:5] == DIAGONAL, -np.floor(offset + 0.5), np.floor((moved - 0.5) * offset + 0.5))
+        place = np.minimum(np.maximum(corner + shift, 0), room)
         used = np.arange(most) < count[:, None]
-        u = frame.u[:, : 4 * most].reshape(len(theta), most, 4)
-        for axis, extent in enumerate((frame.height, frame.width)):
-            room = (extent - side)[:, None]
-            low = np.minimum(np.ceil(offset), room // 2)
-            corner = low + np.floor(u[:, :, axis] * (room - 2 * low + 1))
-            shift = np.where(theta[:, 4:5] == DIAGONAL, -np.floor(offset + 0.5), np.floor((u[:, :, 2 + axis] - 0.5) * offset + 0.5))
-            place = np.clip(corner + shift, 0, room)
-            out[:, 2 + axis :: 4], out[:, 4 + axis :: 4] = np.where(used, place, 0.0), np.where(used, place - corner, 0.0)
+        out = np.empty((len(theta), 2 + 4 * most), dtype=np.float32)
+        out[:, 0], out[:, 1] = count, side
+        out[:, 2::4], out[:, 3::4] = np.where(used, place, 0.0)
+        out[:, 4::4], out[:, 5::4] = np.where(used, place - corner, 0.0)
         return out
 
     @staticmethod
