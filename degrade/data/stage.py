@@ -151,8 +151,9 @@ class Stage:
             check_worker(x)
             alike = image.path if image.many else (x.shape, x.dtype, x.device, image.view)
             group = out.setdefault(alike, Group([], [], []))
-            for own, new in zip(group, (image, x, back)):
-                own.append(new)
+            group.images.append(image)
+            group.tensors.append(x)
+            group.backs.append(back)
         return list(out.values())
 
     def prepare(self, sample: Any, check: bool) -> PreparedBatch:
