@@ -9,6 +9,7 @@ import torch
 from degrade.kernels.fetch import fetch
 from degrade.kernels.gradient import carried
 from degrade.kernels.lang import jit, tl
+from degrade.kernels.words import raise_to
 from degrade.op import Context, Param, Stroke, Theta, TwoStrokeOp
 
 
@@ -36,8 +37,8 @@ class RangeStretch(TwoStrokeOp):
         r, g, b = fetch(image, y, x)
         high = tl.floor(tl.maximum(tl.maximum(r, g), b) * 65535.0 + 0.5)
         low = tl.floor(tl.minimum(tl.minimum(r, g), b) * 65535.0 + 0.5)
-        tl.atomic_max(words, tl.max(tl.max(high, 1), 0).to(tl.int64))
-        tl.atomic_max(words + 1, tl.max(tl.max(65535.0 - low, 1), 0).to(tl.int64))
+        raise_to(words, tl.max(tl.max(high, 1), 0))
+        raise_to(words + 1, tl.max(tl.max(65535.0 - low, 1), 0))
         return r, g, b
 
     strokes = (Stroke(extremes, stores=False),)

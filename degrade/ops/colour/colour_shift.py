@@ -26,6 +26,7 @@ from degrade.kernels.exact import sqrt
 from degrade.kernels.fetch import fetch, fetch_column_plane, fetch_plane, settle_value
 from degrade.kernels.gradient import carried
 from degrade.kernels.lang import jit, tl
+from degrade.kernels.words import add, raise_to
 from degrade.op import Context, Frame, Param, Stroke, Theta, TwoStrokeOp
 
 from ._planes import along, device_along_x, device_along_y, gaussian_taps
@@ -109,8 +110,8 @@ class ColourShift(TwoStrokeOp):
         else:
             edges = settle_value(edges, False)
         fine = tl.where(inside, tl.floor(edges * 16777216.0 + 0.5), 0.0)
-        tl.atomic_max(words, tl.max(tl.max(fine, 1), 0).to(tl.int64))
-        tl.atomic_max(words + 1, tl.max(tl.max(tl.where(inside, 16777216.0 - fine, 0.0), 1), 0).to(tl.int64))
+        raise_to(words, tl.max(tl.max(fine, 1), 0))
+        raise_to(words + 1, tl.max(tl.max(tl.where(inside, 16777216.0 - fine, 0.0), 1), 0))
         sy, sx = tl.load(table).to(tl.int32), tl.load(table + 1).to(tl.int32)
         row, column = y - sy + x * 0, x - sx + y * 0
         if theta[1] == 1.0:
@@ -131,7 +132,7 @@ class ColourShift(TwoStrokeOp):
     def count(image, before, y, x, theta, table, words, rng, stage, inside):
         e = _device_stretched(fetch_plane(before, 0, y, x), words)
         bins = tl.minimum((e * 1024.0).to(tl.int32), 1023)
-        tl.atomic_add(words + 4 + bins, inside.to(tl.int64), mask=inside)
+        add(words + 4 + bins, inside, inside)
         return e, e, e
 
     @staticmethod

@@ -9,6 +9,7 @@ import torch
 from degrade.kernels.codec import to_byte, to_byte_twin
 from degrade.kernels.fetch import fetch
 from degrade.kernels.lang import jit, tl
+from degrade.kernels.words import add
 
 CHANNELS = ("joint", "each")
 TABLE = 256
@@ -31,7 +32,7 @@ def _count(k, words, inside):
     v = tl.arange(0, 256)
     outside = tl.sum(tl.sum(tl.where(inside, 0, 1), 1), 0)
     found = tl.where(v == 0, found - outside, found)
-    tl.atomic_add(words + v, found.to(tl.int64), mask=found > 0)
+    add(words + v, found, found > 0)
 
 
 @jit

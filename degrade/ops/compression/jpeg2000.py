@@ -42,6 +42,7 @@ from degrade.kernels.wavelet import (
     synthesise_kept,
     whole,
 )
+from degrade.kernels.words import add
 from degrade.op import Context, Frame, Param, Stroke, Theta, TwoStrokeOp
 
 MAX_LEVELS = 7
@@ -343,7 +344,7 @@ def _add(words, r, g, b, inside):
     """Add a tile of magnitudes to a histogram. Lanes outside the frame go to bin 0, which no estimate counts."""
     pairs = tl.reshape(tl.join(tl.join(_bin(r, inside), _bin(g, inside)), tl.join(_bin(b, inside), tl.zeros_like(_bin(b, inside)))), (2048,))
     counts = tl.histogram(pairs, 128)
-    tl.atomic_add(words + tl.arange(0, 128), counts.to(tl.int64), mask=counts > 0)
+    add(words + tl.arange(0, 128), counts, counts > 0)
 
 
 @jit
