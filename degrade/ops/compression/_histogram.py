@@ -7,7 +7,7 @@ word `TABLE` on the new value of each, in 16-bit fixed point.
 import torch
 
 from degrade.kernels.codec import to_byte, to_byte_twin
-from degrade.kernels.fetch import fetch
+from degrade.kernels.fetch import fetch_column
 from degrade.kernels.lang import jit, tl
 from degrade.kernels.words import add
 
@@ -18,7 +18,7 @@ TABLE = 256
 @jit
 def count(image, y, x, words, each, inside, BLOCK: tl.constexpr):
     """Add a tile to the histogram of all channels, or of each."""
-    r, g, b = fetch(image, y, x)
+    r, g, b = fetch_column(image, y, x)
     _count(to_byte(r), words, inside)
     _count(to_byte(g), words + each * BLOCK, inside)
     _count(to_byte(b), words + 2 * each * BLOCK, inside)

@@ -23,7 +23,7 @@ import torch
 
 from degrade.distributions import Array, LogUniform
 from degrade.kernels.codec import from_byte, from_byte_twin, to_byte_twin
-from degrade.kernels.fetch import fetch, place_in_column, raw3
+from degrade.kernels.fetch import fetch_column, place_in_column, raw3
 from degrade.kernels.lang import jit, tl
 from degrade.kernels.wavelet import (
     FRACTION,
@@ -165,7 +165,7 @@ class Jpeg2000(TwoStrokeOp):
     @jit
     def convert(image, before, y, x, theta, table, words, rng, stage, inside):
         """Components of the 8-bit image, level-shifted."""
-        r, g, b = fetch(image, y, x)
+        r, g, b = fetch_column(image, y, x)
         r, g, b = _shifted(r), _shifted(g), _shifted(b)
         if theta[5] == 0.0:
             if theta[3] == 1.0:

@@ -11,7 +11,7 @@ import torch
 
 from degrade.distributions import Array
 from degrade.kernels.codec import to_byte, to_byte_twin
-from degrade.kernels.fetch import fetch
+from degrade.kernels.fetch import fetch_column
 from degrade.kernels.lang import jit, tl
 from degrade.kernels.words import raise_to
 from degrade.op import Context, Frame, Param, Stroke, Theta, TwoStrokeOp
@@ -52,7 +52,7 @@ class UniformQuantization(TwoStrokeOp):
     @staticmethod
     @jit
     def extremes(image, before, y, x, theta, table, words, rng, stage, inside):
-        r, g, b = fetch(image, y, x)
+        r, g, b = fetch_column(image, y, x)
         low, high = to_byte(tl.minimum(tl.minimum(r, g), b)), to_byte(tl.maximum(tl.maximum(r, g), b))
         raise_to(words, tl.max(tl.max(255 - low, 1), 0))
         raise_to(words + 1, tl.max(tl.max(high, 1), 0))

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from degrade.distributions import Array
-from degrade.kernels.fetch import fetch
+from degrade.kernels.fetch import fetch_column
 from degrade.kernels.gradient import added
 from degrade.kernels.lang import jit, tl
 from degrade.kernels.words import add
@@ -66,7 +66,7 @@ class MeanBlocks(TwoStrokeOp):
     @staticmethod
     @jit
     def add_up(image, before, y, x, theta, table, words, rng, stage, inside):
-        r, g, b = fetch(image, y, x)
+        r, g, b = fetch_column(image, y, x)
         if theta[3] == 0.0:
             _add(words, r, g, b, inside)
         else:

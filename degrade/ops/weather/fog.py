@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from degrade.distributions import Array
-from degrade.kernels.fetch import fetch, fetch_column_plane
+from degrade.kernels.fetch import fetch_column, fetch_column_plane
 from degrade.kernels.gradient import carried
 from degrade.kernels.lang import jit, tl
 from degrade.kernels.words import raise_to
@@ -79,7 +79,7 @@ class Fog(TwoStrokeOp):
             value = device_between(rng, octave, y * scale + tl.load(row + 2), x * scale + tl.load(row + 3), device_uniform_node)
             v += (value - 0.5) * tl.load(row)
         fixed = tl.floor(tl.minimum(tl.maximum(v, 0.0), 1.0) * 65535.0 + 0.5)
-        r, g, b = fetch(image, y, x)
+        r, g, b = fetch_column(image, y, x)
         raise_to(words, tl.max(tl.max(fixed, 1), 0))
         raise_to(words + 1, tl.max(tl.max(65535.0 - fixed, 1), 0))
         largest = tl.floor(tl.maximum(tl.maximum(r, g), b) * 65535.0 + 0.5)
