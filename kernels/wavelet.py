@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import torch
 
-from .fetch import place, raw3
+from .fetch import place, place_in_column, raw3
 from .lang import jit, tl
 
 FRACTION = 128.0  # steps per grey level of the 9/7
@@ -115,6 +115,12 @@ def coefficients(image, y, x):
 
 
 @jit
+def coefficients_in_column(image, y, x):
+    """The same for an x in the frame, the program's own: neighbours in a row are read together."""
+    return counted(raw3(image, place_in_column(image, y, x)))
+
+
+@jit
 def stored(r, g, b):
     """Whole coefficients to the values that store them."""
     return (r + 32768.0) * (1.0 / 65535.0), (g + 32768.0) * (1.0 / 65535.0), (b + 32768.0) * (1.0 / 65535.0)
@@ -146,8 +152,11 @@ def _sixteen(c):
 @jit
 def analyse(before, y, x, height, width, across, reversible):
     """One pass of the forward transform of the upper left height × width, along x if `across`; the rest is copied."""
-    r1, g1, b1 = _analysed(coefficients, before, y, x, tl.where(across, width, height), across, reversible)
-    r, g, b = coefficients(before, y, x)
+    if across:
+        r1, g1, b1 = _analysed(coefficients, before, y, x, width, True, reversible)
+    else:
+        r1, g1, b1 = _analysed(coefficients_in_column, before, y, x, height, False, reversible)
+    r, g, b = coefficients_in_column(before, y, x)
     here = (y < height) & (x < width)
     return stored(tl.where(here, r1, r), tl.where(here, g1, g), tl.where(here, b1, b))
 
@@ -155,8 +164,11 @@ def analyse(before, y, x, height, width, across, reversible):
 @jit
 def synthesise(before, y, x, height, width, across, reversible):
     """One pass of the inverse transform."""
-    r1, g1, b1 = _synthesised(coefficients, before, y, x, tl.where(across, width, height), across, reversible)
-    r, g, b = coefficients(before, y, x)
+    if across:
+        r1, g1, b1 = _synthesised(coefficients, before, y, x, width, True, reversible)
+    else:
+        r1, g1, b1 = _synthesised(coefficients_in_column, before, y, x, height, False, reversible)
+    r, g, b = coefficients_in_column(before, y, x)
     here = (y < height) & (x < width)
     return stored(tl.where(here, r1, r), tl.where(here, g1, g), tl.where(here, b1, b))
 
@@ -209,7 +221,7 @@ def positions(first, height, width):
 def _analysed(read, source, y, x, size, across, reversible):
     """The forward transform along an axis of this size, at each lane's position."""
     low = (size + 1) // 2
-    i = tl.where(across, x, y)
+    i = x if across else y
     odd = i >= low
     at = tl.where(odd, 2 * (i - low) + 1, 2 * i)
     if reversible:
@@ -226,7 +238,7 @@ def _analysed(read, source, y, x, size, across, reversible):
 
 @jit
 def _synthesised(read, source, y, x, size, across, reversible):
-    at = tl.where(across, x, y)
+    at = x if across else y
     odd = (at & 1) == 1
     if reversible:
         r, g, b = _lifted(read, source, y, x, at, (at & 1) == 0, size, across, 2.0, 0.25, 0.0, 0.5, True)
@@ -290,4 +302,8 @@ def _sample(read, source, y, x, at, size, across, SPLIT: tl.constexpr):
     at = tl.abs(last - tl.abs(last - at))
     if SPLIT:
         at = (at & 1) * ((size + 1) // 2) + (at >> 1)
-    return read(source, tl.where(across, y, at), tl.where(across, at, x))
+    if across:
+        r, g, b = read(source, y, at)
+    else:
+        r, g, b = read(source, at, x)
+    return r, g, b
