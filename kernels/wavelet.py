@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import torch
 
-from .fetch import place, place_in_column, raw3
+from .fetch import place_in_column, raw3
 from .lang import jit, tl
 
 FRACTION = 128.0  # steps per grey level of the 9/7
@@ -110,13 +110,16 @@ def counted(values):
 
 @jit
 def coefficients(image, y, x):
-    """The three whole coefficients at (y, x), clamped to the frame."""
-    return counted(raw3(image, place(image, y, x)))
+    """The three whole coefficients at (y, x), which lies in the frame."""
+    at = place_in_column(image, y, x)
+    if len(at.shape) == 2:
+        at = tl.max_contiguous(at, (1, 2))  # as in fetch.place
+    return counted(raw3(image, at))
 
 
 @jit
 def coefficients_in_column(image, y, x):
-    """The same for an x in the frame, the program's own: neighbours in a row are read together."""
+    """The same for the program's own x: neighbours in a row are read together."""
     return counted(raw3(image, place_in_column(image, y, x)))
 
 
