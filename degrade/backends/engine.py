@@ -185,8 +185,8 @@ class Buffers:
 
 
 def run_reach(plan: Plan, buffers: Buffers, launch: Launch, stream: torch.cuda.Stream | None = None) -> None:
-    functions, registers, warps = plan.vocabulary.kernels[launch.kernel]
-    whole, even = buffers.wide, launch.even is not None
+    functions, registers, warps, words = plan.vocabulary.kernels[launch.kernel]
+    whole, even = buffers.wide and words, launch.even is not None
     constants = {
         "FIXED": buffers.fixed, "WHOLE": whole, "EVEN": even, "WINDOWED": plan.windowed, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS,
         "REACH": functions,

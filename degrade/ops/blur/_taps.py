@@ -142,15 +142,16 @@ class Window(Taps):
         weight = tl.load(table + 1)
         r, g, b = fetch_column(image, y, x)
         r, g, b = weight * r, weight * g, weight * b
-        for dy in range(0, extent + 1):
-            for dx in range(tl.where(dy == 0, 1, -extent), extent + 1):
-                weight = tl.load(table + 1 + dy * side + dx)
-                if weight != 0.0:
-                    r0, g0, b0 = fetch(image, y - dy, x - dx)
-                    r1, g1, b1 = fetch(image, y + dy, x + dx)
-                    r += weight * (r0 + r1)
-                    g += weight * (g0 + g1)
-                    b += weight * (b0 + b1)
+        for i in range(1, side * extent + extent + 1):
+            weight = tl.load(table + 1 + i)
+            if weight != 0.0:
+                dy = (i + extent) // side
+                dx = i - dy * side
+                r0, g0, b0 = fetch(image, y - dy, x - dx)
+                r1, g1, b1 = fetch(image, y + dy, x + dx)
+                r += weight * (r0 + r1)
+                g += weight * (g0 + g1)
+                b += weight * (b0 + b1)
         return r, g, b
 
 
