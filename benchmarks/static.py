@@ -86,9 +86,9 @@ def built(names: Sequence[str], target: str, dtype: str, masks: Masks = UNMASKED
         }
         warps = settle_warps(vocabulary.points if door else vocabulary.ops, masks.families, masks.folds or masks.windowed or masks.moves)
         yield "first settle" if door else "settle", warps, _build(settle, warps, target, dtype, constants, tuples, SETTLE_REGISTERS)
-    for functions, registers, warps in vocabulary.kernels:
+    for functions, registers, warps, words in vocabulary.kernels:
         if functions:
-            constants = {**common, "EVEN": not masks.windowed and not masks.families}
+            constants = {**common, "WHOLE": common["WHOLE"] and words, "EVEN": not masks.windowed and not masks.families}
             yield "reach", warps, _build(reach, warps, target, dtype, constants, {"REACH": functions}, registers)
 
 

@@ -380,6 +380,9 @@ class TwoStrokeOp(Op):
     # Of its strokes: a limit, where the compiler's own choice spills, and threads by 32. A kernel of several ops takes the most that any asks for.
     registers: ClassVar[int | None] = None
     warps: ClassVar[int] = 4
+    # Each pixel is read from a place of its own. Its passes, if it takes several, then store pixel by pixel: lanes that lie for whole words would
+    # have Triton move every address from one thread to another.
+    scattered: ClassVar[bool] = False
     several: ClassVar[bool]  # whether it may take more than one pass, and so has a reach kernel of its own
     block: ClassVar[int] = 1  # side of the aligned squares that it can only compute whole; at most a tile
 

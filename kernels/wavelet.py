@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import torch
 
-from .fetch import place, raw3
+from .fetch import place_in_column, raw3
 from .lang import jit, tl
 
 FRACTION = 128.0  # steps per grey level of the 9/7
@@ -110,8 +110,17 @@ def counted(values):
 
 @jit
 def coefficients(image, y, x):
-    """The three whole coefficients at (y, x), clamped to the frame."""
-    return counted(raw3(image, place(image, y, x)))
+    """The three whole coefficients at (y, x), which lies in the frame."""
+    at = place_in_column(image, y, x)
+    if len(at.shape) == 2:
+        at = tl.max_contiguous(at, (1, 2))  # as in fetch.place
+    return counted(raw3(image, at))
+
+
+@jit
+def coefficients_in_column(image, y, x):
+    """The same for the program's own x: neighbours in a row are read together."""
+    return counted(raw3(image, place_in_column(image, y, x)))
 
 
 @jit
@@ -146,8 +155,11 @@ def _sixteen(c):
 @jit
 def analyse(before, y, x, height, width, across, reversible):
     """One pass of the forward transform of the upper left height × width, along x if `across`; the rest is copied."""
-    r1, g1, b1 = _analysed(coefficients, before, y, x, tl.where(across, width, height), across, reversible)
-    r, g, b = coefficients(before, y, x)
+    if across:
+        r1, g1, b1 = _analysed(coefficients, before, y, x, width, True, reversible)
+    else:
+        r1, g1, b1 = _analysed(coefficients_in_column, before, y, x, height, False, reversible)
+    r, g, b = coefficients_in_column(before, y, x)
     here = (y < height) & (x < width)
     return stored(tl.where(here, r1, r), tl.where(here, g1, g), tl.where(here, b1, b))
 
@@ -155,8 +167,11 @@ def analyse(before, y, x, height, width, across, reversible):
 @jit
 def synthesise(before, y, x, height, width, across, reversible):
     """One pass of the inverse transform."""
-    r1, g1, b1 = _synthesised(coefficients, before, y, x, tl.where(across, width, height), across, reversible)
-    r, g, b = coefficients(before, y, x)
+    if across:
+        r1, g1, b1 = _synthesised(coefficients, before, y, x, width, True, reversible)
+    else:
+        r1, g1, b1 = _synthesised(coefficients_in_column, before, y, x, height, False, reversible)
+    r, g, b = coefficients_in_column(before, y, x)
     here = (y < height) & (x < width)
     return stored(tl.where(here, r1, r), tl.where(here, g1, g), tl.where(here, b1, b))
 
@@ -209,7 +224,7 @@ def positions(first, height, width):
 def _analysed(read, source, y, x, size, across, reversible):
     """The forward transform along an axis of this size, at each lane's position."""
     low = (size + 1) // 2
-    i = tl.where(across, x, y)
+    i = x if across else y
     odd = i >= low
     at = tl.where(odd, 2 * (i - low) + 1, 2 * i)
     if reversible:
@@ -226,7 +241,7 @@ def _analysed(read, source, y, x, size, across, reversible):
 
 @jit
 def _synthesised(read, source, y, x, size, across, reversible):
-    at = tl.where(across, x, y)
+    at = x if across else y
     odd = (at & 1) == 1
     if reversible:
         r, g, b = _lifted(read, source, y, x, at, (at & 1) == 0, size, across, 2.0, 0.25, 0.0, 0.5, True)
@@ -290,4 +305,8 @@ def _sample(read, source, y, x, at, size, across, SPLIT: tl.constexpr):
     at = tl.abs(last - tl.abs(last - at))
     if SPLIT:
         at = (at & 1) * ((size + 1) // 2) + (at >> 1)
-    return read(source, tl.where(across, y, at), tl.where(across, at, x))
+    if across:
+        r, g, b = read(source, y, at)
+    else:
+        r, g, b = read(source, at, x)
+    return r, g, b

@@ -155,6 +155,13 @@ def test_tuples_of_device_functions_are_not_annotated():
     assert found == 4
 
 
+def test_words_are_added_to_without_fences():
+    """Triton's atomics fence all memory unless told otherwise: `words.py` tells them, and nothing else calls them."""
+    for path in sources():
+        calls = [line for line in path.read_text().splitlines() if "tl.atomic_" in line]
+        assert all('sem="relaxed"' in line for line in calls) and (path.name == "words.py" or not calls), path
+
+
 @pytest.mark.build
 def test_an_edited_op_gives_another_binary(tmp_path):
     """The cache key of a kernel contains the bodies of the ops it was built with."""

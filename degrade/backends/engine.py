@@ -224,9 +224,9 @@ Built = tuple[Any, dict[str, Any], dict[str, Any]]  # the function, its constant
 
 
 def reach_kernel(plan: Plan, buffers: Buffers, kernel: Kernel) -> Built:
-    functions, registers, warps = plan.vocabulary.kernels[kernel.number]
+    functions, registers, warps, words = plan.vocabulary.kernels[kernel.number]
     constants = {
-        "FIXED": buffers.fixed, "WHOLE": buffers.wide, "EVEN": kernel.even, "WINDOWED": plan.windowed, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS,
+        "FIXED": buffers.fixed, "WHOLE": buffers.wide and words, "EVEN": kernel.even, "WINDOWED": plan.windowed, "ROWS": TILE_ROWS, "COLUMNS": TILE_COLUMNS,
         "REACH": functions,
     }  # fmt: skip
     return reach, constants, {"num_warps": warps, **limit(registers)}

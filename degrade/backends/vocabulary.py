@@ -10,7 +10,7 @@ import numpy as np
 from degrade.distributions import Array
 from degrade.op import Op, PointOp, TwoStrokeOp
 
-KERNEL = tuple[tuple[Any, ...], int | None, int]
+KERNEL = tuple[tuple[Any, ...], int | None, int, bool]
 
 
 class Vocabulary:
@@ -24,11 +24,11 @@ class Vocabulary:
         self.settles = tuple(dict.fromkeys(op.settle for op in self.strokes))  # what several ops share is built once
         shared = [op for op in self.strokes if not op.several]
         own = [op for op in self.strokes if op.several]
-        # Of each reach kernel, its device functions, its limit of registers and its warps.
+        # Of each reach kernel, its device functions, its limit of registers, its warps, and whether it stores whole words.
         limit = max((op.registers for op in shared if op.registers), default=None)
         self.kernels: tuple[KERNEL, ...] = (
-            (tuple(op.strokes[0].fn for op in shared), limit, max((op.warps for op in shared), default=TwoStrokeOp.warps)),
-            *((tuple(s.fn for s in op.strokes), op.registers, op.warps) for op in own),
+            (tuple(op.strokes[0].fn for op in shared), limit, max((op.warps for op in shared), default=TwoStrokeOp.warps), True),
+            *((tuple(s.fn for s in op.strokes), op.registers, op.warps, not op.scattered) for op in own),
         )
         # All strokes of all ops in one row: where an op's begin; of each its kernel, its place there, whether it stores, whether it is solo.
         begin: dict[type[Op], int] = {}

@@ -64,7 +64,7 @@ class Separable(Taps):
     @jit
     def reach(image, before, y, x, theta, table, words, rng, stage, inside):
         weight = tl.load(table + 1)
-        r, g, b = fetch(image, y, x)
+        r, g, b = fetch_column(image, y, x)
         r, g, b = weight * r, weight * g, weight * b
         for d in range(1, tl.load(table).to(tl.int32) + 1):
             weight = tl.load(table + 1 + d)
@@ -140,7 +140,7 @@ class Window(Taps):
         extent = tl.load(table).to(tl.int32)
         side = 2 * extent + 1
         weight = tl.load(table + 1)
-        r, g, b = fetch(image, y, x)
+        r, g, b = fetch_column(image, y, x)
         r, g, b = weight * r, weight * g, weight * b
         for i in range(1, side * extent + extent + 1):
             weight = tl.load(table + 1 + i)
@@ -206,7 +206,7 @@ class Listed(Taps):
     @staticmethod
     @jit
     def reach(image, before, y, x, theta, table, words, rng, stage, inside):
-        r, g, b = fetch(image, y, x)
+        r, g, b = fetch_column(image, y, x)
         r, g, b = r * 0.0, g * 0.0, b * 0.0
         for i in range(tl.load(table).to(tl.int32)):
             dy, dx = tl.load(table + 1 + 3 * i).to(tl.int32), tl.load(table + 2 + 3 * i).to(tl.int32)

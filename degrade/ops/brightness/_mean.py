@@ -3,9 +3,10 @@
 import numpy as np
 import torch
 
-from degrade.kernels.fetch import fetch
+from degrade.kernels.fetch import fetch_column
 from degrade.kernels.gradient import added
 from degrade.kernels.lang import jit, tl
+from degrade.kernels.words import add
 
 
 def channel_means(x: torch.Tensor) -> torch.Tensor:
@@ -22,10 +23,10 @@ def channel_means(x: torch.Tensor) -> torch.Tensor:
 @jit
 def add_up(image, before, y, x, theta, table, words, rng, stage, inside):
     """The stroke that sums each channel."""
-    r, g, b = fetch(image, y, x)
-    tl.atomic_add(words, tl.sum(tl.sum(tl.where(inside, tl.floor(r * 65535.0 + 0.5), 0.0).to(tl.int64), 1), 0))
-    tl.atomic_add(words + 1, tl.sum(tl.sum(tl.where(inside, tl.floor(g * 65535.0 + 0.5), 0.0).to(tl.int64), 1), 0))
-    tl.atomic_add(words + 2, tl.sum(tl.sum(tl.where(inside, tl.floor(b * 65535.0 + 0.5), 0.0).to(tl.int64), 1), 0))
+    r, g, b = fetch_column(image, y, x)
+    add(words, tl.sum(tl.sum(tl.where(inside, tl.floor(r * 65535.0 + 0.5), 0.0).to(tl.int64), 1), 0))
+    add(words + 1, tl.sum(tl.sum(tl.where(inside, tl.floor(g * 65535.0 + 0.5), 0.0).to(tl.int64), 1), 0))
+    add(words + 2, tl.sum(tl.sum(tl.where(inside, tl.floor(b * 65535.0 + 0.5), 0.0).to(tl.int64), 1), 0))
     return r, g, b
 
 

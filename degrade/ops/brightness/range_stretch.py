@@ -6,9 +6,10 @@ image of one value stays as it is. Source: KADID-10k, which stretches every imag
 
 import torch
 
-from degrade.kernels.fetch import fetch
+from degrade.kernels.fetch import fetch_column
 from degrade.kernels.gradient import carried
 from degrade.kernels.lang import jit, tl
+from degrade.kernels.words import raise_to
 from degrade.op import Context, Param, Stroke, Theta, TwoStrokeOp
 
 
@@ -33,11 +34,11 @@ class RangeStretch(TwoStrokeOp):
     @staticmethod
     @jit
     def extremes(image, before, y, x, theta, table, words, rng, stage, inside):
-        r, g, b = fetch(image, y, x)
+        r, g, b = fetch_column(image, y, x)
         high = tl.floor(tl.maximum(tl.maximum(r, g), b) * 65535.0 + 0.5)
         low = tl.floor(tl.minimum(tl.minimum(r, g), b) * 65535.0 + 0.5)
-        tl.atomic_max(words, tl.max(tl.max(high, 1), 0).to(tl.int64))
-        tl.atomic_max(words + 1, tl.max(tl.max(65535.0 - low, 1), 0).to(tl.int64))
+        raise_to(words, tl.max(tl.max(high, 1), 0))
+        raise_to(words + 1, tl.max(tl.max(65535.0 - low, 1), 0))
         return r, g, b
 
     strokes = (Stroke(extremes, stores=False),)

@@ -12,11 +12,11 @@ import torch
 
 from degrade.distributions import Array
 from degrade.kernels.colour import device_lab_from_rgb, device_rgb_from_lab, lab_from_rgb, rgb_from_lab
-from degrade.kernels.fetch import fetch, fetch_column_plane, fetch_plane
+from degrade.kernels.fetch import fetch_column, fetch_column_plane
 from degrade.kernels.lang import jit
 from degrade.op import Context, Frame, Param, Stroke, Theta, TwoStrokeOp
 
-from ._planes import along, device_along_x, device_along_y, device_in_order, gaussian_taps, in_order
+from ._planes import along, device_both_along_x, device_both_along_y, device_in_order, gaussian_taps, in_order
 
 
 class ColourDiffusion(TwoStrokeOp):
@@ -52,7 +52,7 @@ class ColourDiffusion(TwoStrokeOp):
     @staticmethod
     @jit
     def convert(image, before, y, x, theta, table, words, rng, stage, inside):
-        r, g, b = fetch(image, y, x)
+        r, g, b = fetch_column(image, y, x)
         r, g, b = device_in_order(r, g, b, theta[2])
         lightness, a, b = device_lab_from_rgb(r, g, b)
         return a * 0.00390625 + 0.5, b * 0.00390625 + 0.5, lightness * 0.01
@@ -60,7 +60,8 @@ class ColourDiffusion(TwoStrokeOp):
     @staticmethod
     @jit
     def across(image, before, y, x, theta, table, words, rng, stage, inside):
-        return device_along_x(before, 0, y, x, table), device_along_x(before, 1, y, x, table), fetch_plane(before, 2, y, x)
+        a, b = device_both_along_x(before, y, x, table)
+        return a, b, fetch_column_plane(before, 2, y, x)
 
     strokes = (Stroke(convert), Stroke(across))
 
@@ -68,6 +69,6 @@ class ColourDiffusion(TwoStrokeOp):
     @jit
     def settle(scratch, y, x, r, g, b, theta, table, words, rng):
         gain = theta[0] * 256.0
-        a, b = (device_along_y(scratch, 0, y, x, table) - 0.5) * gain, (device_along_y(scratch, 1, y, x, table) - 0.5) * gain
-        r, g, b = device_rgb_from_lab(fetch_column_plane(scratch, 2, y, x) * 100.0, a, b)
+        a, b = device_both_along_y(scratch, y, x, table)
+        r, g, b = device_rgb_from_lab(fetch_column_plane(scratch, 2, y, x) * 100.0, (a - 0.5) * gain, (b - 0.5) * gain)
         return device_in_order(r, g, b, theta[2])

@@ -23,9 +23,10 @@ import torch
 from degrade.distributions import Array
 from degrade.kernels.colour import device_grey, grey
 from degrade.kernels.exact import sqrt
-from degrade.kernels.fetch import fetch, fetch_column_plane, fetch_plane, settle_value
+from degrade.kernels.fetch import fetch, fetch_column, fetch_column_plane, fetch_plane, settle_value
 from degrade.kernels.gradient import carried
 from degrade.kernels.lang import jit, tl
+from degrade.kernels.words import add, raise_to
 from degrade.op import Context, Frame, Param, Stroke, Theta, TwoStrokeOp
 
 from ._planes import along, device_along_x, device_along_y, gaussian_taps
@@ -88,8 +89,9 @@ class ColourShift(TwoStrokeOp):
         height, width = image[1], image[2]
         border = tl.where(theta[1] == 1.0, 0.5, 1.0)
         up, down, left, right = tl.maximum(y - 1, 0), tl.minimum(y + 1, height - 1), tl.maximum(x - 1, 0), tl.minimum(x + 1, width - 1)
-        dy = (_device_light(image, down, x) - _device_light(image, up, x)) * tl.where(down - up == 2, 0.5, border)
-        dx = (_device_light(image, y, right) - _device_light(image, y, left)) * tl.where(right - left == 2, 0.5, border)
+        dy = _device_light(fetch_column(image, y + 1, x)) - _device_light(fetch_column(image, y - 1, x))
+        dx = _device_light(fetch(image, y, x + 1)) - _device_light(fetch(image, y, x - 1))
+        dy, dx = dy * tl.where(down - up == 2, 0.5, border), dx * tl.where(right - left == 2, 0.5, border)
         edges = tl.sqrt_rn(dy * dy + dx * dx) * 0.70710678
         return edges, edges * 0.0, edges * 0.0
 
@@ -109,8 +111,8 @@ class ColourShift(TwoStrokeOp):
         else:
             edges = settle_value(edges, False)
         fine = tl.where(inside, tl.floor(edges * 16777216.0 + 0.5), 0.0)
-        tl.atomic_max(words, tl.max(tl.max(fine, 1), 0).to(tl.int64))
-        tl.atomic_max(words + 1, tl.max(tl.max(tl.where(inside, 16777216.0 - fine, 0.0), 1), 0).to(tl.int64))
+        raise_to(words, tl.max(tl.max(fine, 1), 0))
+        raise_to(words + 1, tl.max(tl.max(tl.where(inside, 16777216.0 - fine, 0.0), 1), 0))
         sy, sx = tl.load(table).to(tl.int32), tl.load(table + 1).to(tl.int32)
         row, column = y - sy + x * 0, x - sx + y * 0
         if theta[1] == 1.0:
@@ -129,9 +131,9 @@ class ColourShift(TwoStrokeOp):
     @staticmethod
     @jit
     def count(image, before, y, x, theta, table, words, rng, stage, inside):
-        e = _device_stretched(fetch_plane(before, 0, y, x), words)
+        e = _device_stretched(fetch_column_plane(before, 0, y, x), words)
         bins = tl.minimum((e * 1024.0).to(tl.int32), 1023)
-        tl.atomic_add(words + 4 + bins, inside.to(tl.int64), mask=inside)
+        add(words + 4 + bins, inside, inside)
         return e, e, e
 
     @staticmethod
@@ -208,8 +210,8 @@ def _moved(green: torch.Tensor, shift: torch.Tensor, variant: torch.Tensor) -> t
 
 
 @jit
-def _device_light(image, y, x):
-    r, g, b = fetch(image, y, x)
+def _device_light(colours):
+    r, g, b = colours
     return device_grey(r, g, b)
 
 

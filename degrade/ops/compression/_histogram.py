@@ -7,8 +7,9 @@ word `TABLE` on the new value of each, in 16-bit fixed point.
 import torch
 
 from degrade.kernels.codec import to_byte, to_byte_twin
-from degrade.kernels.fetch import fetch
+from degrade.kernels.fetch import fetch_column
 from degrade.kernels.lang import jit, tl
+from degrade.kernels.words import add
 
 CHANNELS = ("joint", "each")
 TABLE = 256
@@ -17,21 +18,26 @@ TABLE = 256
 @jit
 def count(image, y, x, words, each, inside, BLOCK: tl.constexpr):
     """Add a tile to the histogram of all channels, or of each."""
-    r, g, b = fetch(image, y, x)
-    _count(to_byte(r), words, inside)
-    _count(to_byte(g), words + each * BLOCK, inside)
-    _count(to_byte(b), words + 2 * each * BLOCK, inside)
+    r, g, b = fetch_column(image, y, x)
+    r1, g1, b1 = tl.where(inside, to_byte(r), 0), tl.where(inside, to_byte(g), 0), tl.where(inside, to_byte(b), 0)
+    outside = tl.sum(tl.sum(tl.where(inside, 0, 1), 1), 0)
+    if each == 0:
+        joined = tl.join(tl.join(r1, g1), tl.join(b1, tl.zeros_like(b1)))
+        _count(tl.reshape(joined, (2048,)), words, 3 * outside + 512)
+    else:
+        _count(tl.reshape(r1, (512,)), words, outside)
+        _count(tl.reshape(g1, (512,)), words + BLOCK, outside)
+        _count(tl.reshape(b1, (512,)), words + 2 * BLOCK, outside)
     return r, g, b
 
 
 @jit
-def _count(k, words, inside):
-    """Lanes outside the frame count as 0, and are taken off again."""
-    found = tl.histogram(tl.reshape(tl.where(inside, k, 0), (512,)), 256)
+def _count(values, words, excess):
+    """Add values to a histogram; so many of the zeros are none, such as lanes outside the frame."""
     v = tl.arange(0, 256)
-    outside = tl.sum(tl.sum(tl.where(inside, 0, 1), 1), 0)
-    found = tl.where(v == 0, found - outside, found)
-    tl.atomic_add(words + v, found.to(tl.int64), mask=found > 0)
+    found = tl.histogram(values, 256)
+    found = tl.where(v == 0, found - excess, found)
+    add(words + v, found, found > 0)
 
 
 @jit

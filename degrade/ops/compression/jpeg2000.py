@@ -25,7 +25,7 @@ import torch
 
 from degrade.distributions import Array, LogUniform
 from degrade.kernels.codec import from_byte, from_byte_twin, to_byte_twin
-from degrade.kernels.fetch import fetch, place_in_column, raw3
+from degrade.kernels.fetch import fetch_column, place_in_column, raw3
 from degrade.kernels.lang import jit, tl
 from degrade.kernels.wavelet import (
     FRACTION,
@@ -33,6 +33,7 @@ from degrade.kernels.wavelet import (
     analyse,
     analyse_kept,
     coefficients,
+    coefficients_in_column,
     counted,
     forward,
     inverse,
@@ -44,6 +45,7 @@ from degrade.kernels.wavelet import (
     synthesise_kept,
     whole,
 )
+from degrade.kernels.words import add
 from degrade.op import Context, Frame, Param, Stroke, Theta, TwoStrokeOp
 
 MAX_LEVELS = 7
@@ -153,7 +155,7 @@ class Jpeg2000(TwoStrokeOp):
     @jit
     def convert(image, before, y, x, theta, table, words, rng, stage, inside):
         """Components of the 8-bit image, level-shifted."""
-        r, g, b = fetch(image, y, x)
+        r, g, b = fetch_column(image, y, x)
         r, g, b = _shifted(r), _shifted(g), _shifted(b)
         if theta[5] == 0.0:
             if theta[3] == 1.0:
@@ -192,14 +194,19 @@ class Jpeg2000(TwoStrokeOp):
     @jit
     def count(image, before, y, x, theta, table, words, rng, stage, inside):
         """Add the tile to the histograms."""
-        norm = _device_norm(table, y, x)
-        meets = _meets(table, y - 1, x - 1)
-        r, g, b = _found(before, words, table, y, x, meets)
-        r, g, b = tl.abs(r), tl.abs(g), tl.abs(b)
-        r1, g1, b1 = r, g, b
-        for i in range(9):
-            r0, g0, b0 = _found(before, words, table, y + i // 3 - 1, x + i % 3 - 1, meets)
-            r1, g1, b1 = tl.maximum(r1, tl.abs(r0)), tl.maximum(g1, tl.abs(g0)), tl.maximum(b1, tl.abs(b0))
+        top, left = _first(y, x)
+        meets = _meets(table, top - 1, left - 1)
+        r = y * 0.0 + x * 0.0
+        g, b, r1, g1, b1 = r, r, r, r, r
+        for dy in range(-1, 2):
+            row = tl.minimum(tl.maximum(y + dy, 0), before[1] - 1)
+            for dx in range(-1, 2):
+                r0, g0, b0 = _found(before, words, table, row, tl.minimum(tl.maximum(x + dx, 0), before[2] - 1), meets)
+                r0, g0, b0 = tl.abs(r0), tl.abs(g0), tl.abs(b0)
+                r1, g1, b1 = tl.maximum(r1, r0), tl.maximum(g1, g0), tl.maximum(b1, b0)
+                if (dx == 0) & (dy == 0):
+                    r, g, b = r0, g0, b0
+        norm = _device_norm(table, y, x, _depth(table, top, left))
         n0, n1, n2 = norm * tl.load(table + 2), norm * tl.load(table + 3), norm * tl.load(table + 4)
         _add(words, r * n0, g * n1, b * n2, inside)
         _add(words + 128, r1 * n0, g1 * n1, b1 * n2, inside)
@@ -228,7 +235,7 @@ class Jpeg2000(TwoStrokeOp):
         for first in range(0, height * width, 256):
             row, column, real = positions(first, height, width)
             r, g, b = kept(part, row, column)
-            r, g, b = _device_quantised(r, g, b, step, table, row, column, theta[3] == 1.0)
+            r, g, b = _device_quantised(r, g, b, step, table, row, column, tl.load(table).to(tl.int32), theta[3] == 1.0)
             keep(part, row, column, r, g, b, real)
         tl.debug_barrier()
         large = tl.load(table + 36).to(tl.int32)
@@ -241,9 +248,10 @@ class Jpeg2000(TwoStrokeOp):
     def quantise(image, before, y, x, theta, table, words, rng, stage, inside):
         """Coefficients to the middle of their interval, or to zero; those in the words are through with that."""
         step = tl.load(words + 256).to(tl.int32).to(tl.float32, bitcast=True)
-        r, g, b = coefficients(before, y, x)
-        r, g, b = _device_quantised(r, g, b, step, table, y, x, theta[3] == 1.0)
-        if _meets(table, y, x):
+        top, left = _first(y, x)
+        r, g, b = coefficients_in_column(before, y, x)
+        r, g, b = _device_quantised(r, g, b, step, table, y, x, _depth(table, top, left), theta[3] == 1.0)
+        if _meets(table, top, left):
             r, g, b = _or_kept(r, g, b, words, table, y, x)
         return stored(r, g, b)
 
@@ -290,12 +298,26 @@ def _byte(v):
 
 
 @jit
-def _device_norm(table, y, x):
-    """The norm of the basis function that a position belongs to."""
-    levels = tl.load(table).to(tl.int32)
+def _first(y, x):
+    """The uppermost of these rows, and the leftmost of these columns."""
+    return tl.min(y), tl.min(x)
+
+
+@jit
+def _depth(table, top, left):
+    """How many levels split what lies below and right of a position: the parts of further ones end before it."""
+    depth = 0
+    for level in range(tl.load(table).to(tl.int32)):
+        depth += ((top < tl.load(table + 20 + level)) & (left < tl.load(table + 28 + level))).to(tl.int32)
+    return depth
+
+
+@jit
+def _device_norm(table, y, x, depth):
+    """The norm of the basis function that a position belongs to, of those of the first `depth` levels or the last low-pass one."""
     norm = y * 0.0 + x * 0.0 + tl.load(table + 19)
-    for i in range(levels):
-        level = levels - 1 - i
+    for i in range(depth):
+        level = depth - 1 - i
         down, right = y >= tl.load(table + 21 + level), x >= tl.load(table + 29 + level)
         norm = tl.where(down | right, tl.load(table + 5 + 2 * level), norm)
         norm = tl.where(down & right, tl.load(table + 6 + 2 * level), norm)
@@ -303,17 +325,16 @@ def _device_norm(table, y, x):
 
 
 @jit
-def _meets(table, y, x):
-    """Whether some of these positions may lie in the words."""
-    return (tl.min(y) < tl.load(table + 37).to(tl.int32)) & (tl.min(x) < tl.load(table + 38).to(tl.int32))
+def _meets(table, top, left):
+    """Whether positions from here on may lie in the words."""
+    return (top < tl.load(table + 37).to(tl.int32)) & (left < tl.load(table + 38).to(tl.int32))
 
 
 @jit
 def _found(before, words, table, y, x, meets):
-    """The coefficients at (y, x), clamped to the frame; they may lie in the words if `meets`."""
+    """The coefficients at (y, x), in the frame; they may lie in the words if `meets`."""
     r, g, b = coefficients(before, y, x)
     if meets:
-        y, x = tl.minimum(tl.maximum(y, 0), before[1] - 1), tl.minimum(tl.maximum(x, 0), before[2] - 1)
         r, g, b = _or_kept(r, g, b, words, table, y, x)
     return r, g, b
 
@@ -332,7 +353,7 @@ def _add(words, r, g, b, inside):
     """Add a tile of magnitudes to a histogram. Lanes outside the frame go to bin 0, which no estimate counts."""
     pairs = tl.reshape(tl.join(tl.join(_bin(r, inside), _bin(g, inside)), tl.join(_bin(b, inside), tl.zeros_like(_bin(b, inside)))), (2048,))
     counts = tl.histogram(pairs, 128)
-    tl.atomic_add(words + tl.arange(0, 128), counts.to(tl.int64), mask=counts > 0)
+    add(words + tl.arange(0, 128), counts, counts > 0)
 
 
 @jit
@@ -360,8 +381,8 @@ def _score(own, near, bins, j, by_psnr):
 
 
 @jit
-def _device_quantised(r, g, b, step, table, y, x, reversible):
-    norm, finest = _device_norm(table, y, x), tl.where(reversible, 1.0, 0.0)
+def _device_quantised(r, g, b, step, table, y, x, depth, reversible):
+    norm, finest = _device_norm(table, y, x, depth), tl.where(reversible, 1.0, 0.0)
     r = _middle(r, tl.div_rn(step, norm * tl.load(table + 2)), finest)
     g = _middle(g, tl.div_rn(step, norm * tl.load(table + 3)), finest)
     b = _middle(b, tl.div_rn(step, norm * tl.load(table + 4)), finest)

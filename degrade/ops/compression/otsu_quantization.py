@@ -136,12 +136,12 @@ def _gain(p, s):
     float32 the nearest in float64: it lies 2⁻⁸⁸ off before it is rounded, and of whole numbers below 2³⁰ no reciprocal comes that near
     to the middle between two. With it the remainder rounds the quotient (Markstein 1990).
     """
-    d, square = tl.maximum(p, 1.0), s * s
-    r = (1.0 / d.to(tl.float32)).to(tl.float64)
+    square = s * s
+    r = (1.0 / p.to(tl.float32)).to(tl.float64)
     for _ in tl.static_range(2):
-        r = tl.fma(r, tl.fma(0.0 - d, r, 1.0), r)
+        r = tl.fma(r, tl.fma(0.0 - p, r, 1.0), r)
     q = square * r
-    q = tl.fma(tl.fma(0.0 - d, q, square), r, q)
+    q = tl.fma(tl.fma(0.0 - p, q, square), r, q)
     return tl.where(p > 0.0, q, 0.0)
 
 

@@ -11,8 +11,9 @@ import torch
 
 from degrade.distributions import Array
 from degrade.kernels.codec import to_byte, to_byte_twin
-from degrade.kernels.fetch import fetch
+from degrade.kernels.fetch import fetch_column
 from degrade.kernels.lang import jit, tl
+from degrade.kernels.words import raise_to
 from degrade.op import Context, Frame, Param, Stroke, Theta, TwoStrokeOp
 
 VARIANTS = ("nearest", "arniqa")
@@ -51,10 +52,10 @@ class UniformQuantization(TwoStrokeOp):
     @staticmethod
     @jit
     def extremes(image, before, y, x, theta, table, words, rng, stage, inside):
-        r, g, b = fetch(image, y, x)
+        r, g, b = fetch_column(image, y, x)
         low, high = to_byte(tl.minimum(tl.minimum(r, g), b)), to_byte(tl.maximum(tl.maximum(r, g), b))
-        tl.atomic_max(words, tl.max(tl.max(255 - low, 1), 0).to(tl.int64))
-        tl.atomic_max(words + 1, tl.max(tl.max(high, 1), 0).to(tl.int64))
+        raise_to(words, tl.max(tl.max(255 - low, 1), 0))
+        raise_to(words + 1, tl.max(tl.max(high, 1), 0))
         return r, g, b
 
     strokes = (Stroke(extremes, stores=False),)

@@ -11,7 +11,7 @@ import torch
 
 from degrade.distributions import Array
 from degrade.kernels.colour import device_lab_from_rgb, device_rgb_from_lab, lab_from_rgb, rgb_from_lab
-from degrade.kernels.fetch import fetch, fetch_plane
+from degrade.kernels.fetch import fetch_column, fetch_plane
 from degrade.kernels.lang import jit, tl
 from degrade.op import Context, Param, Theta, TwoStrokeOp
 
@@ -48,7 +48,7 @@ class LaplacianSharpen(TwoStrokeOp):
     def reach(image, before, y, x, theta, table, words, rng, stage, inside):
         gain = theta[1] * 254.0 + 1.0
         span = theta[1] * 9300.0 + 100.0
-        r, g, b = fetch(image, y, x)
+        r, g, b = fetch_column(image, y, x)
         lightness, a, b = device_lab_from_rgb(r * gain, g * gain, b * gain)
         return tl.div_rn(lightness, lightness * 0.0 + span), r * 0.0, r * 0.0
 

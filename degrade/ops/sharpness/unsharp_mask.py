@@ -13,7 +13,7 @@ import torch
 
 from degrade.distributions import Array
 from degrade.kernels.colour import device_lab_from_rgb, device_rgb_from_lab, lab_from_rgb, rgb_from_lab
-from degrade.kernels.fetch import fetch
+from degrade.kernels.fetch import fetch_column
 from degrade.kernels.lang import jit, tl
 from degrade.op import Context, Frame, Param, Stroke, Theta, TwoStrokeOp
 from degrade.ops.colour._planes import along, device_along_x, device_along_y, device_in_order, gaussian_taps, in_order
@@ -60,7 +60,7 @@ class UnsharpMask(TwoStrokeOp):
     @staticmethod
     @jit
     def lightness(image, before, y, x, theta, table, words, rng, stage, inside):
-        r, g, b = fetch(image, y, x)
+        r, g, b = fetch_column(image, y, x)
         r, g, b = device_in_order(r, g, b, theta[4])
         lightness, a, b = device_lab_from_rgb(r, g, b)
         return lightness * 0.01, g * 0.0, g * 0.0

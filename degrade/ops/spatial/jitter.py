@@ -31,7 +31,8 @@ class Jitter(TwoStrokeOp):
     interpolation = Param(choices=("bicubic", "bilinear"), default="bicubic")
     drift = Param(choices=("none", "arniqa"), default="none")
     tolerance = 5e-6
-    registers = 144
+    registers = 96
+    scattered = True
     uniforms = 2 * ITERATIONS
 
     @classmethod

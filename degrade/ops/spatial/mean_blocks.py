@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from degrade.distributions import Array
-from degrade.kernels.fetch import fetch
+from degrade.kernels.fetch import fetch_column
 from degrade.kernels.gradient import added
 from degrade.kernels.lang import jit, tl
+from degrade.kernels.words import add
 from degrade.op import Context, Frame, Param, Stroke, Theta, TwoStrokeOp
 
 from ._boxes import MOST, NUMBERS, boxes, owners
@@ -65,7 +66,7 @@ class MeanBlocks(TwoStrokeOp):
     @staticmethod
     @jit
     def add_up(image, before, y, x, theta, table, words, rng, stage, inside):
-        r, g, b = fetch(image, y, x)
+        r, g, b = fetch_column(image, y, x)
         if theta[3] == 0.0:
             _add(words, r, g, b, inside)
         else:
@@ -103,9 +104,9 @@ class MeanBlocks(TwoStrokeOp):
 @jit
 def _add(words, r, g, b, which):
     """Add the chosen pixels' 16-bit values to three words."""
-    tl.atomic_add(words, tl.sum(tl.sum(tl.where(which, tl.floor(r * 65535.0 + 0.5), 0.0).to(tl.int64), 1), 0))
-    tl.atomic_add(words + 1, tl.sum(tl.sum(tl.where(which, tl.floor(g * 65535.0 + 0.5), 0.0).to(tl.int64), 1), 0))
-    tl.atomic_add(words + 2, tl.sum(tl.sum(tl.where(which, tl.floor(b * 65535.0 + 0.5), 0.0).to(tl.int64), 1), 0))
+    add(words, tl.sum(tl.sum(tl.where(which, tl.floor(r * 65535.0 + 0.5), 0.0).to(tl.int64), 1), 0))
+    add(words + 1, tl.sum(tl.sum(tl.where(which, tl.floor(g * 65535.0 + 0.5), 0.0).to(tl.int64), 1), 0))
+    add(words + 2, tl.sum(tl.sum(tl.where(which, tl.floor(b * 65535.0 + 0.5), 0.0).to(tl.int64), 1), 0))
 
 
 def _sums(fixed: torch.Tensor, table: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:

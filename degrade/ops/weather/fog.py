@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from degrade.distributions import Array
-from degrade.kernels.fetch import fetch, fetch_column_plane
+from degrade.kernels.fetch import fetch_column, fetch_column_plane
 from degrade.kernels.gradient import carried
 from degrade.kernels.lang import jit, tl
+from degrade.kernels.words import raise_to
 from degrade.op import Context, Frame, Param, Stroke, Theta, TwoStrokeOp, ordered_sum
 
 from ._nodes import between, device_between, device_uniform_node, points_within, uniform_nodes
@@ -78,11 +79,11 @@ class Fog(TwoStrokeOp):
             value = device_between(rng, octave, y * scale + tl.load(row + 2), x * scale + tl.load(row + 3), device_uniform_node)
             v += (value - 0.5) * tl.load(row)
         fixed = tl.floor(tl.minimum(tl.maximum(v, 0.0), 1.0) * 65535.0 + 0.5)
-        r, g, b = fetch(image, y, x)
-        tl.atomic_max(words, tl.max(tl.max(fixed, 1), 0).to(tl.int64))
-        tl.atomic_max(words + 1, tl.max(tl.max(65535.0 - fixed, 1), 0).to(tl.int64))
+        r, g, b = fetch_column(image, y, x)
+        raise_to(words, tl.max(tl.max(fixed, 1), 0))
+        raise_to(words + 1, tl.max(tl.max(65535.0 - fixed, 1), 0))
         largest = tl.floor(tl.maximum(tl.maximum(r, g), b) * 65535.0 + 0.5)
-        tl.atomic_max(words + 2, tl.max(tl.max(largest, 1), 0).to(tl.int64))
+        raise_to(words + 2, tl.max(tl.max(largest, 1), 0))
         return v, v, v
 
     strokes = (Stroke(cloud),)
