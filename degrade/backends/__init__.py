@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from degrade.distributions import Array
@@ -16,6 +15,7 @@ from degrade.ops import find
 from degrade.program import Program
 
 from . import native
+from .cpu_path import in_bytes, quick
 
 if TYPE_CHECKING:
     from .plan import Plan
@@ -52,7 +52,7 @@ def choose(x: torch.Tensor, wanted: str = "auto", program: Program | None = None
         return "torch", "asked for"
     if not obstacle and not x.is_cuda and native.interpreted():
         obstacle = "Triton's interpreter is slow and runs only when asked for"
-    if not obstacle and x.device.type == "cpu" and program is not None and quick_on_cpu(program):
+    if not obstacle and x.device.type == "cpu" and program is not None and quick(program):
         obstacle = "a library does all of this faster on the CPU"
     return ("torch", obstacle) if obstacle else ("triton", f"the images are on {x.device}")
 
@@ -68,15 +68,6 @@ def obstacle_to_triton(x: torch.Tensor, program: Program | None, asks: str = "")
     if codec := codec_of(program):
         return f"{codec} runs on the host alone"
     return "" if x.is_cuda or native.interpreted() else native.obstacle(x.dtype)
-
-
-def quick_on_cpu(program: Program) -> bool:
-    """Whether all that is done is done, over whole frames, by ops for which the twins call a library that equals them."""
-    from .cpu_path import cpu_path
-
-    taken = np.unique(program.code[program.code >= 0]).tolist()
-    whole = not (program.family >= 0).any() and not program.phase.any()
-    return bool(taken) and whole and all(cpu_path(program.ops[code]) for code in taken)
 
 
 def codec_of(program: Program | None) -> str:
@@ -118,6 +109,8 @@ def run(
         from . import engine
 
         return engine.execute(program, x, mask, origin, plan)
+    if x.dtype == torch.uint8 and x.device.type == "cpu" and origin is None and quick(program):
+        return in_bytes(program, x)
     from . import twin
 
     return twin.execute(program, x, mask, origin, gradients)

@@ -4,6 +4,8 @@ half_width is in pixels, 0 is the identity. The median is one of the values, exa
 counting, the twin by merging sorted columns. Source: the median filter of MATLAB (medfilt2), SciPy and OpenCV.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -49,6 +51,13 @@ class MedianBlur(TwoStrokeOp):
             else:
                 y.copy_(_median(image[None], half)[0] if half else image)
         return out
+
+    @staticmethod
+    def cpu_bytes(image: Array, theta: Sequence[float]) -> Array:
+        """The same for one image h w 3 of uint8, in squares of any size."""
+        import cv2
+
+        return cv2.medianBlur(image, 2 * int(theta[0]) + 1)
 
     @staticmethod
     @jit

@@ -6,6 +6,7 @@ libjpeg-turbo, Pillow and OpenCV give, in every bit. Quality is libjpeg's scale;
 Source: ITU-T T.81; `kernels/codec.py` has the arithmetic.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -93,23 +94,23 @@ class Jpeg(TwoStrokeOp):
     @staticmethod
     def cpu(x: torch.Tensor, theta: Theta) -> torch.Tensor:
         """What the twin returns, through OpenCV's libjpeg-turbo."""
+        images = to_byte_twin(x).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+        coded = [Jpeg.cpu_bytes(image, own) for image, own in zip(images, zip(*(column.flatten().tolist() for column in theta)))]
+        return from_byte_twin(torch.from_numpy(np.stack(coded)).permute(0, 3, 1, 2).contiguous())
+
+    @staticmethod
+    def cpu_bytes(image: Array, theta: Sequence[float]) -> Array:
+        """The same for one image h w 3 of uint8. OpenCV's order of channels is blue, green, red."""
         import cv2
 
-        # Bytes between 0 and 255 in memory order height, width, channel; OpenCV's order of channels is blue, green, red.
-        images = to_byte_twin(x).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
-        for image, quality, mode in zip(images.numpy(), theta[0].flatten().tolist(), theta[1].flatten().tolist()):
-            options = [cv2.IMWRITE_JPEG_QUALITY, int(quality)]
-            if mode == GREY:
-                luma = source(luma_from_rgb)(*(image[:, :, c].astype(np.int32) for c in range(3)))
-                file = cv2.imencode(".jpg", luma.astype(np.uint8), options)[1]
-                decoded: Any = cv2.imdecode(file, cv2.IMREAD_GRAYSCALE)
-                image[:] = decoded[:, :, None]
-            else:
-                options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, OPENCV_FACTORS[int(mode)]]
-                file = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)[1]
-                decoded = cv2.imdecode(file, cv2.IMREAD_COLOR)
-                image[:] = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
-        return from_byte_twin(images.permute(0, 3, 1, 2).contiguous())
+        options = [cv2.IMWRITE_JPEG_QUALITY, int(theta[0])]
+        if theta[1] == GREY:
+            luma = source(luma_from_rgb)(*(image[:, :, c].astype(np.int32) for c in range(3)))
+            decoded: Any = cv2.imdecode(cv2.imencode(".jpg", luma.astype(np.uint8), options)[1], cv2.IMREAD_GRAYSCALE)
+            return cv2.cvtColor(decoded, cv2.COLOR_GRAY2RGB)
+        options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, OPENCV_FACTORS[int(theta[1])]]
+        decoded = cv2.imdecode(cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)[1], cv2.IMREAD_COLOR)
+        return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
 
     @staticmethod
     @jit
