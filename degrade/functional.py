@@ -29,6 +29,7 @@ from .errors import outside, unknown
 from .gradients import Gradients, check_gradient, check_learnable, kept
 from .inputs import Images, check_ids, check_mask, check_noise, check_seed, check_values, wants_check
 from .kernels import rng
+from .kernels.gradient import limited
 from .masks.from_tensor import FromTensor
 from .op import MAX_PARAMETERS, Op, Param
 from .ops import REGISTRY, find
@@ -174,7 +175,7 @@ def _strengths(
         if beyond.any():
             span = torch.from_numpy(np.where(beyond, top - np.float32(param.neutral), 1.0).astype(np.float32)).to(values.device)[:, None, None]
             tops.append(np.where(beyond, top, param.neutral))
-            maps.append(((values - param.neutral) / span).clamp(0.0, 1.0) * torch.from_numpy(beyond).to(values.device)[:, None, None])
+            maps.append(limited((values - param.neutral) / span) * torch.from_numpy(beyond).to(values.device)[:, None, None])
     if not tops:  # neutral everywhere
         return [np.full(len(batch), param.neutral)], [torch.zeros_like(values)]
     return tops, maps

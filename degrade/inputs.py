@@ -12,6 +12,7 @@ from .distributions import Array
 from .errors import unknown
 from .gradients import kept
 from .kernels.fetch import SLACK
+from .kernels.gradient import limited
 from .masks.segments import LABELS
 from .program import NOISES
 
@@ -99,7 +100,7 @@ def check_mask(mask: Any, batch: torch.Tensor, values: bool) -> torch.Tensor:
         low, high = (float(v) for v in full.detach().aminmax())
         if not (low >= -SLACK and high <= 1.0 + SLACK):  # a NaN fails this too
             raise ValueError(f"mask holds values from {low:.4g} to {high:.4g}; accepted: values in [0, 1].")
-    return full.clamp(0.0, 1.0)
+    return limited(full)
 
 
 def check_segments(segments: Any, batch: torch.Tensor, values: bool) -> torch.Tensor:

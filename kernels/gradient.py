@@ -28,6 +28,26 @@ class _Added(torch.autograd.Function):
         return None, grads[0].expand(ctx.shape)
 
 
+class _Limited(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, value: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(value)
+        return value.clamp(0.0, 1.0)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> torch.Tensor:
+        (value,) = ctx.saved_tensors
+        return grads[0] * ((value >= 0.0) & (value <= 1.0))
+
+
+def limited(value: torch.Tensor) -> torch.Tensor:
+    """Values limited to 0..1, with the gradient of those that are 0 or 1 themselves, which black and white are. Torch's clamp has it before 2.14."""
+    if not (value.requires_grad and torch.is_grad_enabled()):
+        return value.clamp(0.0, 1.0)
+    out: torch.Tensor = _Limited.apply(value)
+    return out
+
+
 def carried(value: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
     """The values of `value`, to the bit, and the gradient of `source`, which has its shape and is not read."""
     if not (source.requires_grad and torch.is_grad_enabled()):

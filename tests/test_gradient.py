@@ -101,6 +101,17 @@ def test_gradcheck_in_float64(name, first):
     assert torch.autograd.gradcheck(twin, (x, value), eps=1e-6, atol=1e-5)
 
 
+@pytest.mark.parametrize("name, first, given", [("median_blur", 1, {}), ("brighten", 0.3, {"lab": 0.0}), ("gaussian_blur", 1.0, {})])
+def test_black_and_white_have_gradients(name, first, given):
+    """What is 0 or 1 and stays there: torch's own clamp passes nothing there from 2.14 on."""
+    x = torch.zeros(1, 3, 13, 17)
+    x[..., 8:] = 1.0
+    x.requires_grad_()
+    y = getattr(F, name)(x, first, backend="torch", **given)
+    y.sum().backward()
+    assert ((y == 0) | (y == 1)).float().mean() > 0.4 and (x.grad != 0).float().mean() > 0.9
+
+
 @pytest.mark.parametrize("m", [0.0, 0.4, 1.0])
 @pytest.mark.parametrize("name, first", [("jpeg", 10), ("mean_shift", 0.2), ("gaussian_blur", 2.0), ("palette", 4)])
 def test_a_mask_has_the_gradient_of_the_mixture(name, first, m):

@@ -8,7 +8,7 @@ import torch
 
 from degrade.distributions import Array
 from degrade.kernels.colour import mix_linear
-from degrade.kernels.gradient import carried
+from degrade.kernels.gradient import carried, limited
 
 
 def to_canvas(x: torch.Tensor) -> torch.Tensor:
@@ -36,13 +36,13 @@ def from_canvas(canvas: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 def round_fixed(v: torch.Tensor) -> torch.Tensor:
     """Clamp and round to 16-bit fixed point; a gradient passes as if nothing were rounded, which a call has to ask for."""
     if v.requires_grad:
-        return carried(round_fixed(v.detach()), v.clamp(0.0, 1.0))
+        return carried(round_fixed(v.detach()), limited(v))
     return v.clamp(0.0, 1.0).mul_(65535.0).add_(0.5).floor_().mul_(1.0 / 65535.0)
 
 
 def round_float(v: torch.Tensor) -> torch.Tensor:
     """Clamp; float32 is its own precision."""
-    return v.clamp(0.0, 1.0)
+    return limited(v)
 
 
 def blend(own: torch.Tensor, new: torch.Tensor, weight: torch.Tensor, light: Array, rounded: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:

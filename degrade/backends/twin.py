@@ -10,7 +10,7 @@ import torch
 from degrade.distributions import Array
 from degrade.gradients import EXACT, Gradients, beside_neutral, check_learnable, kept, tables
 from degrade.kernels import rng
-from degrade.kernels.gradient import carried
+from degrade.kernels.gradient import carried, limited
 from degrade.kernels.levels import position, share
 from degrade.op import Context, Op, Theta
 from degrade.ops import find
@@ -137,7 +137,7 @@ class _Run:
             new = self.shifted(op, slot, rows, own, theta, phase) if phase.any() else self.changed(op, slot, rows, own, theta, strength)
             if (same := self.same[rows, slot]).any():
                 new = carried(torch.where(per_sample(same, own), own, new), new)
-            new = self.round(new) if weight is None else blend(own, new.clamp(0.0, 1.0), weight, self.masks.in_linear_light(regions), self.round)
+            new = self.round(new) if weight is None else blend(own, limited(new), weight, self.masks.in_linear_light(regions), self.round)
         if every:
             self.canvas = new
         else:
@@ -164,7 +164,7 @@ class _Run:
             new = self.changed(op, slot, rows[some], own[here], part, None)
             if (same := op.identity(part)).any():  # as an amount of less than half a pixel
                 new = carried(torch.where(per_sample(same, own), own[here], new), new)
-            new = blend(own[here], new.clamp(0.0, 1.0), weight[here], light[some], self.round)
+            new = blend(own[here], limited(new), weight[here], light[some], self.round)
             out[here] = blend(out[here], new, share(at[here], level), np.zeros(len(some), dtype=bool), self.round)
         return out
 

@@ -11,6 +11,7 @@ import torch
 
 from degrade.distributions import Array
 from degrade.kernels.fetch import fetch
+from degrade.kernels.gradient import limited
 from degrade.kernels.lang import jit, tl
 from degrade.op import Context, Param, Theta, TwoStrokeOp
 
@@ -34,7 +35,7 @@ class MedianBlur(TwoStrokeOp):
         for half in range(1, LARGEST + 1):
             these = (half_width == half).nonzero().flatten()
             if len(these):
-                x = x.index_copy(0, these, _median(x[these].clamp(0.0, 1.0), half))
+                x = x.index_copy(0, these, _median(limited(x[these]), half))
         return x
 
     @staticmethod

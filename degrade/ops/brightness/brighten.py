@@ -7,12 +7,13 @@ for red, as ARNIQA does. Source: KADID-10k type 16 (lab 1/3).
 import torch
 
 from degrade.kernels.colour import device_lab_from_rgb, device_rgb_from_lab, lab_from_rgb, rgb_from_lab
+from degrade.kernels.gradient import limited
 from degrade.kernels.lang import jit, tl
 from degrade.op import Context, Param, PointOp, Theta
 
 
 def _curve(t, amount):
-    return (t + amount * 2.0 * t * (1.0 - t)).clamp(0.0, 1.0)
+    return limited(t + amount * 2.0 * t * (1.0 - t))
 
 
 @jit
@@ -42,7 +43,7 @@ class Brighten(PointOp):
         red, green, blue = torch.where(swapped, x[:, 2:], x[:, :1]), x[:, 1:2], torch.where(swapped, x[:, :1], x[:, 2:])
         lightness, a, b = lab_from_rgb(red, green, blue)
         red, green, blue = rgb_from_lab(_curve(lightness * 0.01, amount) * 100.0, a, b)
-        mixed = torch.cat([torch.where(swapped, blue, red), green, torch.where(swapped, red, blue)], 1).clamp(0.0, 1.0)
+        mixed = limited(torch.cat([torch.where(swapped, blue, red), green, torch.where(swapped, red, blue)], 1))
         return _curve(x, amount) * (1.0 - lab) + mixed * lab
 
     @staticmethod

@@ -7,6 +7,7 @@ the colour is scaled to the new value, so hue and saturation stay. Source: KADID
 import torch
 
 from degrade.kernels.colour import device_lab_from_rgb, device_rgb_from_lab, lab_from_rgb, rgb_from_lab
+from degrade.kernels.gradient import limited
 from degrade.kernels.lang import jit, tl
 from degrade.op import Context, Param, PointOp, Theta
 
@@ -25,7 +26,7 @@ class MeanShift(PointOp):
         out, gpu = x + amount, x.device.type != "cpu"  # to ask a GPU would wait for it
         if gpu or (space == 1.0).any():
             value = x.amax(1, keepdim=True)
-            shifted = (value + amount).clamp(0.0, 1.0)
+            shifted = limited(value + amount)
             scaled = x * (shifted / torch.where(value > 0.0, value, 1.0))
             out = torch.where(space == 1.0, torch.where(value > 0.0, scaled, shifted), out)
         if gpu or (space == 2.0).any():

@@ -24,7 +24,7 @@ from degrade.distributions import Array
 from degrade.kernels.colour import device_grey, grey
 from degrade.kernels.exact import sqrt
 from degrade.kernels.fetch import fetch, fetch_column, fetch_column_plane, fetch_plane, settle_value
-from degrade.kernels.gradient import carried
+from degrade.kernels.gradient import carried, limited
 from degrade.kernels.lang import jit, tl
 from degrade.kernels.words import add, raise_to
 from degrade.op import Context, Frame, Param, Stroke, Theta, TwoStrokeOp
@@ -75,9 +75,9 @@ class ColourShift(TwoStrokeOp):
         edges = context.round(along(context.round(along(edges, taps, 3)), taps, 2))
         fine = carried(torch.floor(edges.detach() * FINE + 0.5), edges * FINE)
         low, high = fine.amin((1, 2, 3), keepdim=True), fine.amax((1, 2, 3), keepdim=True)
-        e = torch.where(high > low, ((edges * FINE - low) / torch.where(high > low, high - low, 1.0)).clamp(0.0, 1.0), edges)
+        e = torch.where(high > low, limited((edges * FINE - low) / torch.where(high > low, high - low, 1.0)), edges)
         first, last = (v[:, None, None, None] for v in _percentiles(e))
-        stretched = ((e.clamp(min=0.1) - first) / torch.where(last > first, last - first, 1.0)).clamp(0.0, 1.0)
+        stretched = limited((e.clamp(min=0.1) - first) / torch.where(last > first, last - first, 1.0))
         e = torch.where(variant == ARNIQA, e, torch.where(last > first, stretched, first))
         green = x[:, 1:2]
         moved = context.round(_moved(green, context.table[:, :2].to(torch.int64), variant.flatten()))

@@ -11,6 +11,7 @@ import torch
 from degrade.kernels import noise
 from degrade.kernels.colour import device_linear_from_srgb, device_srgb_from_linear, linear_from_srgb, srgb_from_linear
 from degrade.kernels.exact import sqrt
+from degrade.kernels.gradient import limited
 from degrade.kernels.lang import jit, tl
 from degrade.kernels.noise import device_normal3
 from degrade.kernels.rng import uniform4
@@ -39,7 +40,7 @@ class CameraNoise(PointOp):
         # The floor is far below a step of 16 bits; it keeps the root's derivative finite.
         deviation = sqrt((shot * gain * value + read * read).clamp(min=1e-12))
         value = value + deviation * n + row * gain * m
-        return torch.where(linear, srgb_from_linear(value.clamp(0.0, 1.0)), value)
+        return torch.where(linear, srgb_from_linear(limited(value)), value)
 
     @staticmethod
     @jit

@@ -19,6 +19,7 @@ from degrade.kernels.colour import (
     studio_from_rgb,
     ycbcr_from_rgb,
 )
+from degrade.kernels.gradient import limited
 from degrade.kernels.lang import jit, tl
 from degrade.kernels.noise import device_normal3
 from degrade.kernels.rng import uniform4
@@ -40,7 +41,7 @@ class YcbcrNoise(PointOp):
         n0, n1, n2 = noise.normal3(context.rng.uniform4())
         rgb = x.unbind(1)
         y, cb, cr = studio_from_rgb(*rgb)
-        y, cb, cr = (y + std * n0).clamp(0.0, 1.0), (cb + chroma * n1).clamp(0.0, 1.0), (cr + chroma * n2).clamp(0.0, 1.0)
+        y, cb, cr = limited(y + std * n0), limited(cb + chroma * n1), limited(cr + chroma * n2)
         studio = torch.stack(rgb_from_studio(y, cb, cr), 1)
         y, cb, cr = ycbcr_from_rgb(*rgb)
         return torch.where(full, torch.stack(rgb_from_ycbcr(y + std * n0, cb + chroma * n1, cr + chroma * n2), 1), studio)
