@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from degrade import masks
+from degrade.backends.engine import launch_on
 from degrade.distributions import LogUniform
 from degrade.kernels.lang import jit, tl
 
@@ -59,6 +60,15 @@ def render_tiles(out, numbers, bank, count, height, width, SHAPE):
     weight = SHAPE[0](y, x, low + high, p, (bank, height, width))
     at = sample * height * width + rows * width + columns
     tl.store(out + at, weight, mask=(rows < height) & (columns < width))
+
+
+def render_by_kernel(mask, numbers, h, w, device):
+    """The device function's weights, (n, h, w), on the CPU; -1 where none was written."""
+    out = torch.full((len(numbers), h, w), -1.0, device=device)
+    bank = (mask.bank if mask.bank is not None else torch.zeros(1)).to(device)
+    arguments = out, torch.from_numpy(numbers).to(device), bank, mask.columns, h, w
+    launch_on(out, render_tiles, (-(-w // 32) * -(-h // 16) * len(numbers),), arguments, {}, SHAPE=(type(mask).device,))
+    return out.cpu()
 
 
 def ramp(depth):

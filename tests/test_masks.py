@@ -6,11 +6,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from mask_weights import ALL, DRAWN, family, render, render_tiles, uniforms
+from mask_weights import ALL, DRAWN, family, render, render_by_kernel, uniforms
 
 import degrade
 from degrade import Compose, Local, Pipeline, masks
-from degrade.backends.engine import launch_on
 from degrade.backends.native import interpreted
 from degrade.kernels.exact import sqrt
 from degrade.masks.base import Mask
@@ -123,11 +122,7 @@ def test_device_equals_twin(name, size, device):
     for given in ({}, {"area": (0.5, 1.0), "feather": (0.0, 1.0)}):
         mask = family(name, size, **given)
         numbers = mask.draw(uniforms(mask, 6, seed=5), h, w)
-        out = torch.full((6, h, w), -1.0, device=device)
-        bank = (mask.bank if mask.bank is not None else torch.zeros(1)).to(device)
-        tiles = -(-w // 32) * -(-h // 16) * 6
-        launch_on(out, render_tiles, (tiles,), (out, torch.from_numpy(numbers).to(device), bank, mask.columns, h, w), {}, SHAPE=(type(mask).device,))
-        assert torch.equal(out.cpu(), render(mask, numbers, h, w))
+        assert torch.equal(render_by_kernel(mask, numbers, h, w, device), render(mask, numbers, h, w))
 
 
 # ---- programs ---------------------------------------------------------------------------------------------------------------

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from mask_weights import render, render_tiles, scores, uniforms
+from mask_weights import render, render_by_kernel, scores, uniforms
 
 from degrade import masks
-from degrade.backends.engine import launch_on
 
 
 def test_from_tensor_values_are_weights():
@@ -98,7 +97,4 @@ def test_from_tensor_refuses_another_frame():
 def test_device_reads_plain_maps(device):
     mask = masks.FromTensor(scores(3, 20, 40))
     numbers = mask.draw(uniforms(mask, 6), 20, 40)
-    out = torch.full((6, 20, 40), -1.0, device=device)
-    arguments = out, torch.from_numpy(numbers).to(device), mask.bank.to(device), mask.columns, 20, 40
-    launch_on(out, render_tiles, (2 * 2 * 6,), arguments, {}, SHAPE=(masks.FromTensor.device,))
-    assert torch.equal(out.cpu(), mask.bank[numbers[:, 0].astype(int)])
+    assert torch.equal(render_by_kernel(mask, numbers, 20, 40, device), mask.bank[numbers[:, 0].astype(int)])

@@ -5,10 +5,9 @@ import json
 import numpy as np
 import pytest
 import torch
-from mask_weights import ramp, render, render_tiles, uniforms
+from mask_weights import ramp, render, render_by_kernel, uniforms
 
 from degrade import masks
-from degrade.backends.engine import launch_on
 
 STAR = [[0.1, 0.1], [0.5, 0.3], [0.15, 0.8], [0.9, 0.9], [0.6, 0.55], [0.95, 0.2]]
 
@@ -63,10 +62,7 @@ def test_boxes_that_are_given():
 def test_device_equals_twin_on_given_shapes(given, device):
     mask = (masks.Polygon if "points" in given else masks.Boxes)(**given)
     numbers = mask.draw(uniforms(mask, 3), 33, 48)
-    out = torch.full((3, 33, 48), -1.0, device=device)
-    arguments = out, torch.from_numpy(numbers).to(device), torch.zeros(1, device=device), mask.columns, 33, 48
-    launch_on(out, render_tiles, (3 * 2 * 3,), arguments, {}, SHAPE=(type(mask).device,))
-    assert torch.equal(out.cpu(), render(mask, numbers, 33, 48))
+    assert torch.equal(render_by_kernel(mask, numbers, 33, 48, device), render(mask, numbers, 33, 48))
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mask_weights import ABOUT, family, render, render_tiles, uniforms
+from mask_weights import ABOUT, family, render, render_by_kernel, uniforms
 
 import degrade
 from degrade import Choice, Compose, Local, LogUniform, MeanShift, Normal, Pipeline, Together, masks
-from degrade.backends.engine import launch_on
 from degrade.distributions import HalfNormal
 
 PLACED = ("rectangle", "ellipse", "blob", "polygon", "boxes", "ellipses", "brush", "radial")
@@ -222,10 +221,7 @@ def test_together_moves_within_the_distribution(overlap):
 def test_device_equals_twin(name, device):
     mask = family(name, area=(0.02, 0.9), centre=((0.0, 1.0), Choice([0.0, 0.5, 1.0])))
     numbers = mask.draw(uniforms(mask, 6), 33, 48)
-    out = torch.full((6, 33, 48), -1.0, device=device)
-    arguments = out, torch.from_numpy(numbers).to(device), torch.zeros(1, device=device), mask.columns, 33, 48
-    launch_on(out, render_tiles, (6 * 3 * 2,), arguments, {}, SHAPE=(type(mask).device,))
-    assert torch.equal(out.cpu(), render(mask, numbers, 33, 48))
+    assert torch.equal(render_by_kernel(mask, numbers, 33, 48, device), render(mask, numbers, 33, 48))
 
 
 # ---- bad input ----------------------------------------------------------------------------------------------------------
